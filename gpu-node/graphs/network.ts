@@ -1,0 +1,16 @@
+import type { Checkpoint } from '../checkpoint/types.ts';
+
+/** How weights are stored in a graph. Activations are float32 except in fp16. int8 and int4 keep sensitive parts in float. */
+export type Precision = 'fp32' | 'fp16' | 'int8' | 'int4';
+
+export const STAGES = ['llm', 'flow', 'hift', 'features'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** A family of graph files that one stage of the node runs. */
+export type Network = {
+  readonly stage: Stage;
+  /** First entry: the default on CPU. */
+  readonly precisions: readonly Precision[];
+  /** Writes every `.onnx` file of the stage into `directory`. Names are those the stage's door opens. */
+  readonly write: (checkpoint: Checkpoint, directory: string, precision: Precision) => void;
+};
