@@ -1,0 +1,36 @@
+/** What an edge asks of a node: one signed JSON document per synthesis. Both sides validate with the same schema. */
+import { z } from 'zod';
+import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_HZ } from '../limits/index.ts';
+
+/** A speaker of the checkpoint by name, or a clip to imitate (base64, any supported container). */
+export const voiceSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('preset'), name: z.string().min(1).max(200) }),
+  z.object({ kind: z.literal('clip'), audio: z.base64(), transcript: z.string().max(2000).optional() }),
+]);
+
+export const MODES = ['sft', 'zero_shot', 'cross_lingual', 'instruct'] as const;
+export type Mode = (typeof MODES)[number];
+
+export const jobSchema = z.object({
+  version: z.literal(1),
+  id: z.string().min(1).max(200),
+  text: z.string().min(1).max(MAX_TEXT_CHARACTERS),
+  voice: voiceSchema,
+  /** Derived from voice and instruction when absent. */
+  mode: z.enum(MODES).optional(),
+  instruction: z.string().max(2000).optional(),
+  /** BCP 47 primary tag, a hint for reading. */
+  language: z.string().max(16).optional(),
+  format: z.enum(AUDIO_FORMATS),
+  sampleRateHz: z.union(SAMPLE_RATES_HZ.map((rate) => z.literal(rate))),
+  speed: z.number().min(MIN_SPEED).max(MAX_SPEED),
+  volume: z.number().min(0).max(2),
+  seed: z.int().min(0).max(0xffff_ffff).optional(),
+  /** Off: the text reaches the model as it is. */
+  normalize: z.boolean(),
+  /** On: audio leaves as it is made. Off: each sentence is made whole (full attention), then sent. */
+  streaming: z.boolean(),
+});
+
+export type Job = z.infer<typeof jobSchema>;
+export type JobVoice = z.infer<typeof voiceSchema>;
