@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FrameReader, encodeFrame } from '../../../shared/contract/frames.ts';
+import type { Frame } from '../../../shared/contract/frames.ts';
+
+const FRAMES: Frame[] = [
+  { type: 'start', value: { sampleRateHz: 24000, contentType: 'audio/wav', seed: 7 } },
+  { type: 'audio', value: Uint8Array.from({ length: 1000 }, (_, i) => i) },
+  { type: 'tokens', value: Uint16Array.of(0, 6560, 4000) },
+  { type: 'audio', value: new Uint8Array(0) },
+  { type: 'end', value: { audioMs: 40, speechTokens: 1, timings: { llm: 3 } } },
+];
+
+describe('frames between node and edge', () => {
+  it('come back whole from bytes cut anywhere', () => {
+    const bytes = Buffer.concat(FRAMES.map(encodeFrame));
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }), (cuts) => {
+        const reader = new FrameReader();
+        const seen: Frame[] = [];
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const size = cuts[i % cuts.length] ?? 1;
+          seen.push(...reader.push(bytes.subarray(at, at + size)));
+          at += size;
+        }
+        expect(seen).toEqual(FRAMES);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('refuse an unknown type and an absurd length', () => {
+    expect(() => new FrameReader().push(Uint8Array.of(9, 0, 0, 0, 0))).toThrow(/unknown type/);
+    expect(() => new FrameReader().push(Uint8Array.of(2, 255, 255, 255, 255))).toThrow(/too large/);
+  });
+
+  it('turn an error code that this side does not know into an internal error', () => {
+    const bytes = encodeFrame({ type: 'error', value: { code: 'internal_error', message: 'x' } });
+    const foreign = Buffer.from(Buffer.from(bytes).toString('latin1').replace('internal_error', 'something_else'), 'latin1');
+    expect(new FrameReader().push(foreign)).toEqual([{ type: 'error', value: { code: 'internal_error', message: 'x' } }]);
+  });
+});
