@@ -1,0 +1,107 @@
+/**
+ * The text-speech language model as one graph for prefill and decoding. Rows of the batch have their own lengths and share
+ * nothing. In: token ids of one combined table and the key/value cache. Out: logits of the speech head for the last
+ * position of each row; the cache, updated in place. Masking and sampling happen outside (tokens/).
+ * Official: cosyvoice/llm/llm.py Qwen2LM.
+ */
+import { join } from 'node:path';
+import type { Checkpoint, LanguageModelConfig } from '../checkpoint/types.ts';
+import { floatWeight, linear } from './layers/quantize.ts';
+import type { WeightFormat } from './layers/quantize.ts';
+import { qwen2Layers } from './layers/qwen2.ts';
+import type { Network, Precision } from './network.ts';
+import { Graph } from './onnx/graph.ts';
+import type { Value } from './onnx/graph.ts';
+import { writeModel } from './onnx/write.ts';
+
+/** Opened by tokens/. */
+export const LANGUAGE_MODEL_FILE = 'llm.onnx';
+
+/**
+ * Longest sequence (prompt, text and speech together). 30 s of prompt are 750 tokens, a sentence of 80 text tokens at most
+ * 1600 more; text in pieces may go on, but a cache of this size (200 MB a row at full size) is where it must end.
+ */
+export const MAX_POSITIONS = 8192;
+
+/** First row of each part in the combined embedding table. `start` and `task` are rows of `llm_embedding`. */
+export function embeddingRows(config: LanguageModelConfig): { readonly text: number; readonly speech: number; readonly start: number; readonly task: number; readonly count: number } {
+  const special = config.textVocabSize + config.speechVocabSize;
+  return { text: 0, speech: config.textVocabSize, start: special, task: special + 1, count: special + 2 };
+}
+
+export const languageModel: Network = {
+  stage: 'llm',
+  precisions: ['int8', 'int4', 'fp32', 'fp16'],
+  write: (checkpoint, directory, precision) => writeModel(languageModelGraph(checkpoint, precision), join(directory, LANGUAGE_MODEL_FILE)),
+};
+
+export type LanguageModelOptions = {
+  /** Adds outputs `embeds`, `hidden.L` (after each layer), `hidden_norm`, all (B, T, hidden), for comparison with a reference. */
+  readonly taps?: boolean;
+};
+
+/**
+ * Inputs: `ids` (B, T) int64 of the combined table, and those of `qwen2Layers`. Output: `logits` (B, V) float32, V = speechTokenSize + 3.
+ * The embedding table stays on disk, mapped: only rows that are used cost memory.
+ */
+export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false }: LanguageModelOptions = {}): Graph {
+  const config = checkpoint.config.llm;
+  const read = (name: string): Float32Array => checkpoint.llm.float32(name);
+  const activation = precision === 'fp16' ? 'float16' : 'float32';
+  const graph = new Graph('language-model');
+  const ids = graph.input('ids', 'int64', ['B', 'T']);
+
+  const embeds = embed(graph, ids, { config, read, stored: precision === 'fp32' ? 'float32' : 'float16', activation });
+  const { normed, residuals } = qwen2Layers(graph, embeds, {
+    shape: config,
+    prefix: 'llm.model.model.',
+    read,
+    activation,
+    format: () => FORMATS[precision].layers,
+    maxPositions: MAX_POSITIONS,
+  });
+  const last = graph.op('Gather', [normed, graph.ints(-1)], { axis: 1 });
+  const head = { name: 'llm_decoder', inputs: config.hiddenSize, outputs: config.speechVocabSize, weight: () => read('llm_decoder.weight'), bias: () => read('llm_decoder.bias') };
+  const logits = linear(graph, last, head, FORMATS[precision].head);
+  graph.output('logits', activation === 'float16' ? graph.op('Cast', [logits], { to: 1 }) : logits, 'float32', ['B', config.speechVocabSize]);
+
+  if (taps) {
+    const shape = ['B', 'T', config.hiddenSize];
+    graph.output('embeds', embeds, activation, shape);
+    for (const [layer, value] of residuals.entries()) graph.output(`hidden.${layer}`, value, activation, shape);
+    graph.output('hidden_norm', normed, activation, shape);
+  }
+  return graph;
+}
+
+const FORMATS: Readonly<Record<Precision, { readonly layers: WeightFormat; readonly head: WeightFormat }>> = {
+  fp32: { layers: 'float32', head: 'float32' },
+  fp16: { layers: 'float16', head: 'float16' },
+  int8: { layers: 'int8', head: 'int8' },
+  int4: { layers: 'int4', head: 'int8' },
+};
+
+type EmbedOptions = {
+  readonly config: LanguageModelConfig;
+  readonly read: (name: string) => Float32Array;
+  readonly stored: 'float32' | 'float16';
+  readonly activation: 'float32' | 'float16';
+};
+
+/** ids (B, T) → (B, T, hidden) */
+function embed(graph: Graph, ids: Value, { config, read, stored, activation }: EmbedOptions): Value {
+  const rows = embeddingRows(config);
+  const table = floatWeight(graph, 'embeddings', {
+    shape: [rows.count, config.hiddenSize],
+    type: stored,
+    values: () => {
+      const all = new Float32Array(rows.count * config.hiddenSize);
+      all.set(read('llm.model.model.embed_tokens.weight').subarray(0, config.textVocabSize * config.hiddenSize), rows.text);
+      all.set(read('speech_embedding.weight'), rows.speech * config.hiddenSize);
+      all.set(read('llm_embedding.weight'), rows.start * config.hiddenSize);
+      return all;
+    },
+  });
+  const found = graph.op('Gather', [table, ids], { axis: 0 });
+  return stored === activation ? found : graph.op('Cast', [found], { to: 1 });
+}
