@@ -87,7 +87,9 @@ class OnnxSession implements GraphSession {
     if (fetches === undefined) return fromOrt(await this.#session.run(inputs));
     if (isNameList(fetches)) return fromOrt(await this.#session.run(inputs, [...fetches]));
     const outputs = Object.fromEntries(Object.entries(fetches).map(([name, tensor]) => [name, tensor === null ? null : toOrt(tensor)]));
-    return fromOrt(await this.#session.run(inputs, outputs));
+    const results = fromOrt(await this.#session.run(inputs, outputs));
+    for (const [name, tensor] of Object.entries(fetches)) if (tensor !== null) results[name] = tensor;
+    return results;
   }
 
   async release(): Promise<void> {
@@ -100,7 +102,13 @@ function isNameList(fetches: readonly string[] | Readonly<Record<string, Tensor 
 }
 
 function toOrt(tensor: Tensor): ort.Tensor {
-  return new ort.Tensor(tensor.type, tensor.data as ort.Tensor.DataTypeMap[typeof tensor.type], tensor.dims);
+  const made = new ort.Tensor(tensor.type, tensor.data as ort.Tensor.DataTypeMap[typeof tensor.type], tensor.dims);
+  if (tensor.type === 'float16') {
+    // The binding of 1.30 takes a Float16Array for empty ("expected 8, got 0"): show it the same memory as 16-bit integers.
+    const { buffer, byteOffset, length } = tensor.data;
+    Object.defineProperty(made, 'data', { value: new Uint16Array(buffer, byteOffset, length) });
+  }
+  return made;
 }
 
 const TYPES = new Set(['float32', 'float16', 'int64', 'int32', 'uint8', 'bool']);
