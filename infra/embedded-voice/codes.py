@@ -1,0 +1,166 @@
+"""Structured speech codes: what the 8 ternary digits of a code mean for the nano voice.
+
+digits 0-4: sound unit (UNITS, up to 243), digits 5-6: pitch relative to the voice's mean (9 levels), digit 7: 0 = first token of the unit,
+1 = later token. Training targets come from the teacher's durations and F0; the speech tokenizer learns to find the same codes in audio.
+"""
+import numpy as np
+import torch
+
+ASPIRATED = ["pʰ", "tʰ", "kʰ", "ʨʰ", "ʦʰ", "ꭧʰ"]
+UNITS = ["_"] + list("AIOQSTWYᵊabcdefhijklmnopqrstuvwxyzɑɐɒæɔɕçðʤəɚɛɜɡɥɨɪŋɲɹɻʁʂʃʧʊʌɣɤʒᵻθʣʥʦʨꭧβøœɸɾɯɴʋʎɟʝɰɽʈɖɳχʔᵝ") + ASPIRATED
+ID = {u: i for i, u in enumerate(UNITS)}
+TONES, STRESS, SKIP = "↓↗↘→", "ˈˌ", "ː\u0303ʲ"
+N_UNIT, N_PITCH, N_POS = 243, 9, 3
+STEP = 0.11     # width of a pitch level in log F0
+assert len(UNITS) <= N_UNIT
+
+
+def units(syms, dur):
+    """symbols and their durations (25 ms frames, pads included) -> [(unit, frames, index of its first symbol)]"""
+    out = [["_", dur[0], 0]]
+    pend = 0
+    for k, c in enumerate(syms):
+        d = dur[k + 1]
+        if c in STRESS:
+            pend += d
+            continue
+        if c in TONES or c in SKIP:
+            out[-1][1] += d
+        elif c == "ʰ" and out[-1][0] + "ʰ" in ID:
+            out[-1][0] += "ʰ"
+            out[-1][1] += d
+        elif c in " ,.?!;:":
+            if c == " " and out[-1][0] != "_" and d <= 2:
+                out[-1][1] += d        # a mere word boundary
+            elif out[-1][0] == "_":
+                out[-1][1] += d
+            else:
+                out.append(["_", d, k])
+        else:
+            out.append([c, d + pend, k])
+            pend = 0
+    if out[-1][0] == "_":
+        out[-1][1] += dur[-1] + pend
+    else:
+        out.append(["_", dur[-1] + pend, len(syms) - 1])
+    return out
+
+
+def spread(lengths, n, least):
+    """whole numbers of tokens per unit: boundaries as near as possible to the real ones, every unit at least `least`"""
+    ends = np.cumsum(lengths) / 1.6
+    m = len(lengths)
+    need = np.concatenate([np.cumsum(least[::-1])[::-1][1:], [0]])     # tokens the later units need
+    out, at = [], 0
+    for i in range(m):
+        e = int(round(ends[i])) if i < m - 1 else n
+        e = max(e, at + least[i])
+        e = min(e, n - need[i])
+        if e < at + least[i]:
+            return None
+        out.append(e - at)
+        at = e
+    return out
+
+
+def track(x, n):
+    """manifest entry -> per token: unit, first/later, symbol index, log F0 (voiced mean, gaps filled); None if too dense"""
+    u = units(x["syms"], x["dur"])
+    least = [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)]
+    cnt = spread([d for _, d, _ in u], n, least)
+    if cnt is None:
+        return None
+    unit, pos, sym = [], [], []
+    for (c, _, k), m in zip(u, cnt):
+        unit += [ID[c]] * m
+        pos += ([0] + [1] * (m - 1)) if m else []
+        sym += [k] * m
+    f = np.array(x["f0"], np.float32)
+    lf = np.full(n, np.nan, np.float32)
+    for t in range(n):
+        a = f[int(t * 3.2): int(np.ceil((t + 1) * 3.2))]
+        a = a[a > 0]
+        if len(a):
+            lf[t] = np.log(a).mean()
+    ok = ~np.isnan(lf)
+    lf = np.interp(np.arange(n), np.nonzero(ok)[0], lf[ok]) if ok.any() else np.zeros(n)
+    return (torch.tensor(unit, dtype=torch.int16), torch.tensor(pos, dtype=torch.int16), torch.tensor(sym, dtype=torch.int16),
+            torch.tensor(lf, dtype=torch.float32))
+
+
+def pitch_level(lf, mean):
+    return torch.clamp(torch.round((lf - mean) / STEP) + 4, 0, 8).long()
+
+
+def join(unit, pitch, pos):
+    return unit.long() + N_UNIT * pitch.long() + N_UNIT * N_PITCH * pos.long()
+
+
+def split(code):
+    return code % N_UNIT, code // N_UNIT % N_PITCH, code // (N_UNIT * N_PITCH)
+
+
+class Shared(torch.nn.Module):
+    """Parametrisation of a table with one row per code: row = own part + unit part + pitch part + position part.
+    Rare codes borrow from frequent ones; for export the sum is written out as an ordinary table."""
+
+    def __init__(self, rows, dim, std):
+        super().__init__()
+        self.u = torch.nn.Parameter(torch.randn(N_UNIT, dim) * std)
+        self.p = torch.nn.Parameter(torch.randn(N_PITCH, dim) * std)
+        self.s = torch.nn.Parameter(torch.randn(N_POS, dim) * std)
+        c = torch.arange(6561)
+        for n, v in zip(("iu", "ip", "is_"), split(c)):
+            self.register_buffer(n, v, persistent=False)
+        self.rows = rows
+
+    def forward(self, w):
+        t = self.u[self.iu] + self.p[self.ip] + self.s[self.is_]
+        if self.rows > 6561:
+            t = torch.cat([t, torch.zeros(self.rows - 6561, t.shape[1], device=t.device)])
+        return w + t
+
+
+def share(module, std, own=0.1):
+    from torch.nn.utils import parametrize
+    with torch.no_grad():
+        module.weight[:6561] *= own
+    parametrize.register_parametrization(module, "weight", Shared(module.weight.shape[0], module.weight.shape[1], std), unsafe=True)
+
+
+def plain_state(net):
+    """state dict with the shared tables written out under their official names"""
+    out = {}
+    for k, v in net.state_dict().items():
+        if ".parametrizations.weight." in k and "weight_norm" not in k:
+            base = k.split(".parametrizations.weight.")[0]
+            m = net.get_submodule(base)
+            if isinstance(m.parametrizations.weight[0], Shared):
+                out[base + ".weight"] = m.weight.detach().cpu().clone()
+                continue
+        out[k] = v.detach().cpu()
+    return out
+
+
+def load_plain(net, state):
+    """loads written-out tables into a network with shared ones: the own part takes all, the shared parts start at zero"""
+    own = {}
+    for k, v in state.items():
+        base = k.rsplit(".", 1)[0]
+        m = net.get_submodule(base) if base else net
+        own[base + ".parametrizations.weight.original" if k.endswith(".weight") and hasattr(m, "parametrizations") else k] = v.float() if v.is_floating_point() else v
+    missing, extra = net.load_state_dict(own, strict=False)
+    assert not extra and all(".parametrizations.weight.0." in k for k in missing), (missing, extra)
+    for k in missing:
+        net.get_parameter(k).data.zero_()
+
+
+def assign(utts, stats):
+    """gives every utterance its codes under "speech" and the text index per token under "align"; drops the few that are too dense"""
+    keep = []
+    for u in utts:
+        if u["unit"] is None:
+            continue
+        u["speech"] = join(u["unit"], pitch_level(u["lf"], stats[u["voice"]]), u["pos"])
+        keep.append(u)
+    return keep
