@@ -1,0 +1,44 @@
+/**
+ * Mandarin: the rule book in the order in which rules are tried. In: a language span of a scope. Out: replacements in
+ * simplified or traditional characters, as the span is written. Cantonese and other dialects are written with the same
+ * characters and stay as they are; only numbers and signs are read.
+ */
+import type { LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
+import { readAlone } from '../pattern.ts';
+import { applyRules } from '../rules.ts';
+import { cardinalRules, fractionRules, ordinalRules, rangeRules, tenThousandRules } from './count.ts';
+import { dateRules } from './date.ts';
+import { codeRules, telephoneRules } from './digits.ts';
+import { readAddress } from './electronic.ts';
+import { EMOJI } from './emoji.ts';
+import { symbolRules } from './math.ts';
+import { measureRules, readUnitSign } from './measure.ts';
+import { moneyRules, moneySignRules, moneyWordRules } from './money.ts';
+import { sayDirectly } from './say.ts';
+import { timeRules } from './time.ts';
+import { keepScript } from './traditional.ts';
+import { wordRules } from './word.ts';
+
+const BOOK: RuleBook = {
+  number: [
+    ...ordinalRules, ...telephoneRules, ...dateRules, ...timeRules, ...codeRules, ...moneyRules, ...fractionRules, ...tenThousandRules, ...measureRules, ...rangeRules, ...cardinalRules,
+  ],
+  symbol: [readUnitSign, ...moneySignRules, ...symbolRules],
+  word: [...moneyWordRules, ...wordRules],
+  address: [readAddress],
+};
+
+export const zh: LanguageRules = { language: 'zh', read, sayAs, emoji: (sequence) => EMOJI[sequence] };
+
+function read(scope: Scope): Replacement[] {
+  return keepScript(scope, applyRules(BOOK, scope));
+}
+
+function sayAs(text: string, as: SayAs, format: string | undefined): string | undefined {
+  const direct = sayDirectly(text, as, format);
+  if (direct !== undefined) return direct;
+  if (as === 'fraction') return readAlone(zh, text, { slash: 'fraction' });
+  if (as === 'time') return readAlone(zh, text, { colon: 'time' });
+  if (as === 'date') return readAlone(zh, text, { slash: 'date' });
+  return as === 'unit' || as === 'currency' ? readAlone(zh, text) : undefined;
+}
