@@ -1,0 +1,126 @@
+/**
+ * Keys and values of all rows: one (rows, kvHeads, positions, headDim) array per layer and part, read and written in place
+ * by the graph. Slots are contiguous, so a batch is the first n slots and one row is a slice of the same memory. Memory is
+ * reserved in doubling steps and costs physical pages only where positions were written.
+ */
+import { strict as assert } from 'node:assert';
+import type { Tensor } from '../runtime/session.ts';
+
+export type CacheShape = { readonly layers: number; readonly kvHeads: number; readonly headDim: number; readonly type: 'float32' | 'float16' };
+
+/** Feeds `past.L.key|value` and fetches `present.L.key|value` with the same memory. */
+export type CacheBinding = { readonly feeds: Readonly<Record<string, Tensor>>; readonly fetches: Readonly<Record<string, Tensor>> };
+
+type Values = Float32Array | Float16Array;
+
+const FIRST_POSITIONS = 256;
+
+export class KeyValueCache {
+  readonly #shape: CacheShape;
+  readonly #maxPositions: number;
+  #rows = 0;
+  #positions = 0;
+  #arrays: Values[] = [];
+  #bindings = new Map<number, CacheBinding>();
+
+  constructor(shape: CacheShape, maxPositions: number) {
+    this.#shape = shape;
+    this.#maxPositions = maxPositions;
+  }
+
+  /** Bytes reserved; physical memory is less where positions were never written. */
+  get bytes(): number {
+    return this.#arrays.reduce((sum, array) => sum + array.byteLength, 0);
+  }
+
+  /** Makes room for `rows` slots of `positions`. Keeps what the first slots hold: `lengths[slot]` positions. */
+  reserve(rows: number, positions: number, lengths: readonly number[]): void {
+    assert(positions <= this.#maxPositions);
+    if (rows <= this.#rows && positions <= this.#positions) return;
+    const old = { arrays: this.#arrays, positions: this.#positions };
+    this.#rows = grown(this.#rows, rows, 1);
+    this.#positions = Math.min(grown(this.#positions, positions, FIRST_POSITIONS), this.#maxPositions);
+    this.#bindings.clear();
+    const { kvHeads, headDim } = this.#shape;
+    this.#arrays = Array.from({ length: this.#shape.layers * 2 }, (_, index) => {
+      const array = this.#allocate(this.#rows * kvHeads * this.#positions * headDim);
+      const before = old.arrays[index];
+      if (before) {
+        for (const [slot, length] of lengths.entries()) {
+          for (let head = slot * kvHeads; head < (slot + 1) * kvHeads; head += 1) {
+            const start = head * old.positions * headDim;
+            array.set(before.subarray(start, start + length * headDim), head * this.#positions * headDim);
+          }
+        }
+      }
+      return array;
+    });
+  }
+
+  /** Gives all memory back; every slot is empty afterwards. */
+  release(): void {
+    this.#rows = 0;
+    this.#positions = 0;
+    this.#arrays = [];
+    this.#bindings.clear();
+  }
+
+  /** Copies the first `length` positions of a slot over another. */
+  copy(from: number, to: number, length: number): void {
+    this.#eachHead(from, to, (array, source, target) => array.copyWithin(target, source, source + length * this.#shape.headDim));
+  }
+
+  /** Exchanges the first `length` positions of two slots. */
+  swap(a: number, b: number, length: number): void {
+    const count = length * this.#shape.headDim;
+    this.#eachHead(a, b, (array, first, second) => {
+      const kept = array.slice(first, first + count);
+      array.copyWithin(first, second, second + count);
+      array.set(kept, second);
+    });
+  }
+
+  /** Tensors over `count` slots from `first` on. */
+  bind(first: number, count: number): CacheBinding {
+    assert(first + count <= this.#rows);
+    const key = first * this.#rows + count;
+    let binding = this.#bindings.get(key);
+    if (!binding) {
+      binding = this.#makeBinding(first, count);
+      this.#bindings.set(key, binding);
+    }
+    return binding;
+  }
+
+  #makeBinding(first: number, count: number): CacheBinding {
+    const { kvHeads, headDim } = this.#shape;
+    const size = kvHeads * this.#positions * headDim;
+    const dims = [count, kvHeads, this.#positions, headDim];
+    const feeds: Record<string, Tensor> = {};
+    const fetches: Record<string, Tensor> = {};
+    for (const [index, array] of this.#arrays.entries()) {
+      const name = `${index >> 1}.${index % 2 === 0 ? 'key' : 'value'}`;
+      const data = array.subarray(first * size, (first + count) * size);
+      const tensor = (data instanceof Float32Array ? { type: 'float32', dims, data } : { type: 'float16', dims, data }) satisfies Tensor;
+      feeds[`past.${name}`] = tensor;
+      fetches[`present.${name}`] = tensor;
+    }
+    return { feeds, fetches };
+  }
+
+  #eachHead(a: number, b: number, act: (array: Values, first: number, second: number) => void): void {
+    const { kvHeads, headDim } = this.#shape;
+    const stride = this.#positions * headDim;
+    for (const array of this.#arrays) for (let head = 0; head < kvHeads; head += 1) act(array, (a * kvHeads + head) * stride, (b * kvHeads + head) * stride);
+  }
+
+  #allocate(length: number): Values {
+    return this.#shape.type === 'float32' ? new Float32Array(length) : new Float16Array(length);
+  }
+}
+
+function grown(current: number, needed: number, first: number): number {
+  let size = Math.max(current, first);
+  while (size < needed) size *= 2;
+  return size;
+}

@@ -1,0 +1,345 @@
+/**
+ * Text ids and a voice's prompt in, speech tokens out, for many requests at once. Owns the key/value cache: each request is
+ * a row in a slot, rows join and leave between steps, one `step` advances all of them by one token and feeds one bounded
+ * piece of a joining row's prompt. Ids and logits are plain data; what they mean is the script's business (script.ts,
+ * pieces.ts). No queueing, no deadlines, no audio here.
+ *
+ * A row computes with its own positions and cache only. Its logits in a batch differ from its logits alone by rounding (the
+ * matrix kernels sum in another order), so tokens are reproducible bit for bit in a batch of one; in larger batches the
+ * same seed gives the same tokens unless a draw falls within that rounding.
+ */
+import { join } from 'node:path';
+import { CosyError, isCosyError } from '../../shared/errors/index.ts';
+import type { LanguageModelConfig } from '../checkpoint/types.ts';
+import { LANGUAGE_MODEL_FILE, MAX_POSITIONS } from '../graphs/language-model.ts';
+import type { Precision } from '../graphs/network.ts';
+import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
+import { KeyValueCache } from './cache.ts';
+import { GUARD_LIMITS, TokenGuard } from './guards.ts';
+import type { GuardLimits } from './guards.ts';
+import { PiecesScript } from './pieces.ts';
+import { repetitionAwareSampler } from './sampler.ts';
+import type { SamplingConfig } from './sampler.ts';
+import { tokenLimits, wholeTextScript } from './script.ts';
+import type { EndReason, Outcome, Script } from './script.ts';
+
+/** Plain data: can be posted to a worker thread. Token ids as the tokenizer and the speech tokenizer give them. */
+export type TokenRequest = {
+  /** Text ids of the prompt's transcript or of the instruction. */
+  readonly promptText: Int32Array;
+  /** Speech tokens of the prompt. */
+  readonly promptSpeech: Int32Array;
+  /** Text ids to speak; with `pieces` those that are there already (may be none). */
+  readonly text: Int32Array;
+  /** More text follows through `push` until `endText`. */
+  readonly pieces?: boolean;
+  /** Integer 0 … 2^53−1. */
+  readonly seed: number;
+  /** What an earlier run of this request emitted (tokens, and fills of text in pieces): generation goes on behind it. */
+  readonly previousTokens?: Int32Array;
+  /** Instead of the ratios of the checkpoint's configuration. */
+  readonly minTokens?: number;
+  readonly maxTokens?: number;
+  readonly sampling?: Partial<SamplingConfig>;
+  /** `false`: no guards. */
+  readonly guards?: Partial<GuardLimits> | false;
+};
+
+/** `token`: a speech token. `fill`: bookkeeping that a resumed run needs back in `previousTokens`. `error` and `end` are a row's last. */
+export type TokenEvent =
+  | { readonly row: number; readonly kind: 'token' | 'fill'; readonly token: number }
+  | { readonly row: number; readonly kind: 'end'; readonly reason: EndReason }
+  | { readonly row: number; readonly kind: 'error'; readonly error: CosyError };
+
+export type LanguageModelLimits = {
+  /** Rows that may be active at once. */
+  readonly maxRows: number;
+  readonly maxPositions: number;
+  /** Prompt rows fed in one step while other rows decode, and while none does. */
+  readonly pieceRows: number;
+  readonly alonePieceRows: number;
+};
+
+export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512 };
+
+/** Inputs this short ride along with the decode batch, one id a step, instead of a run of their own. */
+const RIDE_ALONG = 8;
+/** Idle cache memory above this is given back when the last row leaves. */
+const KEPT_BYTES = 64 << 20;
+
+export type RowOptions = {
+  readonly guard?: TokenGuard | undefined;
+  /** Called with each event of the row, in order, while `step` runs. */
+  readonly onEvent?: ((event: TokenEvent) => void) | undefined;
+};
+
+type Row = RowOptions & {
+  readonly id: number;
+  readonly script: Script;
+  /** Ids taken from the script and not fed yet. */
+  queue: readonly number[];
+  /** Positions in the cache. */
+  fed: number;
+  held: boolean;
+  gone: boolean;
+};
+
+export class LanguageModel {
+  readonly #session: GraphSession;
+  readonly #config: LanguageModelConfig;
+  readonly #limits: LanguageModelLimits;
+  readonly #cache: KeyValueCache;
+  /** Index = slot of the cache. */
+  #rows: Row[] = [];
+  #nextId = 1;
+  #stepping: Promise<readonly TokenEvent[]> | undefined;
+  #wake: (() => void)[] = [];
+
+  /** Opens the converted graph in `directory`. `precision` is the one it was converted to. */
+  static async open(options: { readonly open: OpenGraph; readonly directory: string; readonly config: LanguageModelConfig; readonly precision: Precision; readonly limits?: Partial<LanguageModelLimits> }): Promise<LanguageModel> {
+    const limits = { ...LANGUAGE_MODEL_LIMITS, ...options.limits };
+    return new LanguageModel(await options.open(join(options.directory, LANGUAGE_MODEL_FILE)), { config: options.config, precision: options.precision, limits });
+  }
+
+  private constructor(session: GraphSession, { config, precision, limits }: { readonly config: LanguageModelConfig; readonly precision: Precision; readonly limits: LanguageModelLimits }) {
+    this.#session = session;
+    this.#config = config;
+    this.#limits = limits;
+    this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions);
+  }
+
+  /** Rows that are active, waiting for text included. */
+  get rows(): number {
+    return this.#rows.length;
+  }
+
+  get freeRows(): number {
+    return this.#limits.maxRows - this.#rows.length;
+  }
+
+  /** Bytes reserved for keys and values. */
+  get cacheBytes(): number {
+    return this.#cache.bytes;
+  }
+
+  /**
+   * Joins a request; its prompt is fed by the next steps. Returns the row's id. Throws `invalid_value` for ids outside the
+   * vocabularies, `input_empty`, `input_too_long` for more positions than the cache may have, `overloaded` when full.
+   */
+  add(request: TokenRequest, onEvent?: (event: TokenEvent) => void): number {
+    checkRequest(request, this.#config);
+    const sampler = repetitionAwareSampler({ ...this.#config.sampling, ...request.sampling }, request.seed);
+    const shared = { config: this.#config, sampler, promptText: [...request.promptText], promptSpeech: [...request.promptSpeech], previous: [...(request.previousTokens ?? [])], minTokens: request.minTokens, maxTokens: request.maxTokens };
+    if (!request.pieces && tokenLimits(shared, request.text.length).maxTokens === 0) throw new CosyError('input_empty', 'There is no text to speak: send at least one word.');
+    const script = request.pieces ? new PiecesScript(shared) : wholeTextScript({ ...shared, text: [...request.text] });
+    if (script instanceof PiecesScript) script.push([...request.text]);
+    const guard = request.guards === false ? undefined : new TokenGuard({ ...GUARD_LIMITS, ...request.guards });
+    for (const token of request.previousTokens ?? []) guard?.accept(token);
+    const positions = request.promptText.length + request.text.length + request.promptSpeech.length + (request.previousTokens?.length ?? 0) + 2;
+    if (positions >= this.#limits.maxPositions) throw new CosyError('input_too_long', `Text and voice prompt need ${positions} positions and the language model has ${this.#limits.maxPositions}: shorten or split the text.`);
+    return this.addScript(script, { guard, onEvent });
+  }
+
+  /** Joins a row with a script of the caller's, as parity runs with scripted tokens do. */
+  addScript(script: Script, options: RowOptions = {}): number {
+    if (this.freeRows <= 0) throw new CosyError('overloaded', `All ${this.#limits.maxRows} places of the language model are taken: try again in a moment.`);
+    const row: Row = { ...options, id: this.#nextId, script, queue: [], fed: 0, held: false, gone: false };
+    this.#nextId += 1;
+    this.#rows.push(row);
+    this.#notify();
+    return row.id;
+  }
+
+  /** Text ids for a row with `pieces`. Returns how many wait unspoken; a source should pause when that grows. */
+  push(id: number, textIds: Int32Array): number {
+    const script = this.#pieces(id);
+    if (!script) return 0;
+    checkIds('text', textIds, this.#config.textVocabSize);
+    script.push([...textIds]);
+    this.#notify();
+    return script.bufferedText;
+  }
+
+  /** The text of a row with `pieces` is complete. */
+  endText(id: number): void {
+    this.#pieces(id)?.end();
+    this.#notify();
+  }
+
+  /** A held row keeps its slot and is not advanced: for rows that are far ahead of their listener. */
+  hold(id: number, held: boolean): void {
+    const row = this.#rows.find((candidate) => candidate.id === id);
+    if (row) row.held = held;
+    this.#notify();
+  }
+
+  /** Ends a row without an event. Its slot is free at once, or after the step that is under way. Unknown ids are ignored. */
+  cancel(id: number): void {
+    const row = this.#rows.find((candidate) => candidate.id === id);
+    if (row) row.gone = true;
+    if (!this.#stepping) this.#sweep();
+  }
+
+  /** Whether a step would do something; false when there are no rows or all of them wait. */
+  get busy(): boolean {
+    return this.#rows.some((row) => this.#refill(row));
+  }
+
+  /** Resolves when a step would do something. */
+  async ready(): Promise<void> {
+    while (!this.busy) await new Promise<void>((resolve) => this.#wake.push(resolve));
+  }
+
+  /** Advances every row that can be. Callers that come while a step runs share it. An empty answer means all rows wait. */
+  step(): Promise<readonly TokenEvent[]> {
+    this.#stepping ??= this.#step().finally(() => {
+      this.#stepping = undefined;
+      this.#sweep();
+    });
+    return this.#stepping;
+  }
+
+  async close(): Promise<void> {
+    await this.#stepping;
+    this.#rows = [];
+    this.#cache.release();
+    await this.#session.release();
+  }
+
+  async #step(): Promise<readonly TokenEvent[]> {
+    this.#sweep();
+    const events: TokenEvent[] = [];
+    const able = this.#rows.filter((row) => this.#refill(row));
+    const short = able.filter(({ queue }) => queue.length <= RIDE_ALONG);
+    const others = short.some(({ queue }) => queue.length === 1) || short.length > 1;
+    const decoding = short.filter(({ queue }) => queue.length === 1 || others);
+    const joining = able.filter((row) => row.queue.length > 0 && !decoding.includes(row)).sort((a, b) => a.id - b.id)[0];
+    for (const row of able) if (row.queue.length === 0) this.#finish(row, { end: row.script.ended ?? 'stop' }, events);
+
+    if (joining) await this.#feed([joining], decoding.length > 0 ? this.#limits.pieceRows : this.#limits.alonePieceRows, events);
+    if (decoding.length > 0) await this.#feed(decoding, 1, events);
+    return events;
+  }
+
+  /** Whether the row has ids to feed, or has ended without any. */
+  #refill(row: Row): boolean {
+    if (row.held || row.gone) return false;
+    if (row.queue.length === 0) row.queue = row.script.take() ?? [];
+    return row.queue.length > 0 || row.script.ended !== undefined;
+  }
+
+  /** Runs the graph: the next `count` ids of one row, or one id of each of several. */
+  async #feed(rows: readonly Row[], count: number, events: TokenEvent[]): Promise<void> {
+    const fitting = rows.filter((row) => {
+      const fits = row.fed + Math.min(count, row.queue.length) <= this.#limits.maxPositions;
+      if (!fits) this.#finish(row, { end: 'positions' }, events);
+      return fits && !row.gone;
+    });
+    const [first] = fitting;
+    if (!first) return;
+    const width = rows.length === 1 ? Math.min(count, first.queue.length) : 1;
+    const start = this.#gather(fitting);
+    this.#cache.reserve(this.#rows.length, Math.max(...fitting.map(({ fed }) => fed + width)), this.#rows.map(({ fed }) => fed));
+    const ids = fitting.flatMap(({ queue }) => queue.slice(0, width));
+    const lengths = fitting.map(({ fed }) => fed + width);
+    try {
+      const logits = await this.#run({ ids, width, lengths, start });
+      for (const [index, row] of fitting.entries()) {
+        row.fed += width;
+        row.queue = row.queue.slice(width);
+        if (row.queue.length === 0 && !row.gone) this.#accept(row, logits.subarray(index * this.#config.speechVocabSize, (index + 1) * this.#config.speechVocabSize), events);
+      }
+    } catch (error) {
+      for (const row of fitting) this.#fail(row, error, events);
+    }
+  }
+
+  async #run({ ids, width, lengths, start }: { readonly ids: readonly number[]; readonly width: number; readonly lengths: readonly number[]; readonly start: number }): Promise<Float32Array> {
+    const { feeds, fetches } = this.#cache.bind(start, lengths.length);
+    const { logits } = await this.#session.run(
+      {
+        ...feeds,
+        ids: { type: 'int64', dims: [lengths.length, width], data: BigInt64Array.from(ids, BigInt) },
+        seqlens_k: { type: 'int32', dims: [lengths.length], data: Int32Array.from(lengths, (length) => length - 1) },
+        total_length: { type: 'int32', dims: [], data: Int32Array.of(Math.max(...lengths)) },
+      },
+      { ...fetches, logits: null } satisfies Record<string, Tensor | null>,
+    );
+    if (logits?.type !== 'float32') throw new CosyError('internal_error', 'The language model graph has no float32 output called logits: convert the checkpoint again.');
+    return logits.data;
+  }
+
+  /** Brings rows into neighbouring slots (one row stays where it is) and returns the first slot. */
+  #gather(rows: readonly Row[]): number {
+    if (rows.length === 1) return this.#rows.indexOf(rows[0]!);
+    for (const [target, row] of rows.entries()) {
+      const slot = this.#rows.indexOf(row);
+      if (slot === target) continue;
+      const other = this.#rows[target]!;
+      this.#cache.swap(slot, target, Math.max(row.fed, other.fed));
+      [this.#rows[target], this.#rows[slot]] = [row, other];
+    }
+    return 0;
+  }
+
+  #accept(row: Row, logits: Float32Array, events: TokenEvent[]): void {
+    try {
+      this.#finish(row, row.script.accept(logits), events);
+    } catch (error) {
+      this.#fail(row, error, events);
+    }
+  }
+
+  #finish(row: Row, { token, fill, end }: Outcome, events: TokenEvent[]): void {
+    if (fill !== undefined) emit(row, { row: row.id, kind: 'fill', token: fill }, events);
+    if (token !== undefined) emit(row, { row: row.id, kind: 'token', token }, events);
+    const reason = end ?? (token === undefined ? undefined : row.guard?.accept(token));
+    if (reason === undefined) return;
+    row.gone = true;
+    emit(row, { row: row.id, kind: 'end', reason }, events);
+  }
+
+  #fail(row: Row, error: unknown, events: TokenEvent[]): void {
+    if (row.gone) return;
+    row.gone = true;
+    emit(row, { row: row.id, kind: 'error', error: isCosyError(error) ? error : new CosyError('internal_error', 'The language model failed in this step: try again.', { cause: error }) }, events);
+  }
+
+  /** Takes rows that are gone out of their slots; the last row moves into each hole. */
+  #sweep(): void {
+    for (let slot = this.#rows.length - 1; slot >= 0; slot -= 1) {
+      if (!this.#rows[slot]!.gone) continue;
+      const last = this.#rows.pop()!;
+      if (slot === this.#rows.length) continue;
+      this.#cache.copy(this.#rows.length, slot, last.fed);
+      this.#rows[slot] = last;
+    }
+    if (this.#rows.length === 0 && this.#cache.bytes > KEPT_BYTES) this.#cache.release();
+  }
+
+  #pieces(id: number): PiecesScript | undefined {
+    const row = this.#rows.find((candidate) => candidate.id === id);
+    return row?.script instanceof PiecesScript ? row.script : undefined;
+  }
+
+  #notify(): void {
+    for (const resolve of this.#wake.splice(0)) resolve();
+  }
+}
+
+function emit(row: Row, event: TokenEvent, events: TokenEvent[]): void {
+  events.push(event);
+  row.onEvent?.(event);
+}
+
+function checkRequest(request: TokenRequest, config: LanguageModelConfig): void {
+  checkIds('text', request.text, config.textVocabSize);
+  checkIds('promptText', request.promptText, config.textVocabSize);
+  checkIds('promptSpeech', request.promptSpeech, config.speechTokenSize);
+  checkIds('previousTokens', request.previousTokens ?? new Int32Array(), config.speechVocabSize);
+  if (!Number.isSafeInteger(request.seed) || request.seed < 0) throw new CosyError('invalid_value', 'The seed must be a whole number from 0 to 9007199254740991.', { param: 'seed' });
+}
+
+function checkIds(param: string, ids: Int32Array, count: number): void {
+  for (const id of ids) if (id < 0 || id >= count) throw new CosyError('invalid_value', `An id in ${param} is ${id}; this model has ids 0 to ${count - 1}. Was it made for another checkpoint?`, { param });
+}
