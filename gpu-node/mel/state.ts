@@ -1,0 +1,109 @@
+/**
+ * What the flow remembers between blocks. A state is never changed after it was made: a block makes a new one that shares
+ * the pages of the old, so one voice's state serves any number of streams at once and appending copies nothing.
+ */
+import { GUIDANCE_ROWS, PAGES, newNames } from '../graphs/flow.ts';
+import { pastSizes } from '../graphs/layers/estimator.ts';
+import type { FlowConfig } from '../checkpoint/types.ts';
+import type { Tensor } from '../runtime/session.ts';
+
+/** Keys and values of some frames, every estimator layer, Euler step and guidance row; in the order of `newNames`. */
+export type Page = { readonly frames: number; readonly tensors: readonly Tensor[] };
+
+export type FlowState = {
+  /** Tokens and frames computed, from the first prompt token on. */
+  readonly tokens: number;
+  /** lookahead_tail, up_tail, past, up_past of the encoder. */
+  readonly encoder: Readonly<Record<EncoderState, Tensor>>;
+  /** (steps, 2, 2, ΣC): last two input frames of every estimator convolution. */
+  readonly tails: Tensor;
+  /** Pages 0 … pinned−1 belong to the voice and are never dropped. */
+  readonly pages: readonly Page[];
+  readonly pinned: number;
+};
+
+export const ENCODER_STATES = ['lookahead_tail', 'up_tail', 'past', 'up_past'] as const;
+export type EncoderState = (typeof ENCODER_STATES)[number];
+
+/** Nothing computed yet. */
+export function emptyState(config: FlowConfig, steps: number): FlowState {
+  const { hiddenSize, heads, blocks, upBlocks } = config.encoder;
+  const zeros = (...dims: number[]): Tensor => ({ type: 'float32', dims, data: new Float32Array(dims.reduce((product, size) => product * size, 1)) });
+  const past = (layers: number): Tensor => zeros(layers, 2, heads, 0, hiddenSize / heads);
+  const encoder = { lookahead_tail: zeros(1, 2, hiddenSize), up_tail: zeros(1, 2 * config.tokenMelRatio, hiddenSize), past: past(blocks), up_past: past(upBlocks) };
+  const width = pastSizes(config).convolutions.reduce((sum, size) => sum + size, 0);
+  return { tokens: 0, encoder, tails: zeros(steps, GUIDANCE_ROWS, 2, width), pages: [], pinned: 0 };
+}
+
+/** Feeds k{page}_{layer}, v{page}_{layer} of all PAGES; absent pages have no frames. */
+export function pageFeeds(pages: readonly Page[], config: FlowConfig, options: { readonly steps: number; readonly type: 'float32' | 'float16' }): Record<string, Tensor> {
+  const { heads, headDim } = config.estimator;
+  const dims = [options.steps, GUIDANCE_ROWS, heads, 0, headDim];
+  const nothing: Tensor = options.type === 'float32' ? { type: 'float32', dims, data: new Float32Array(0) } : { type: 'float16', dims, data: new Float16Array(0) };
+  const names = newNames(pastSizes(config).attentions);
+  const feeds: Record<string, Tensor> = {};
+  for (let page = 0; page < PAGES; page++) {
+    for (const [index, name] of names.entries()) feeds[name.replace('new_', '').replace('_', `${page}_`)] = pages[page]?.tensors[index] ?? nothing;
+  }
+  return feeds;
+}
+
+/**
+ * Pages for the next block after `fresh` was computed: the pinned ones and of the others at most the newest `maxFrames`
+ * frames (−1: all). When there are more pages than the graph has inputs, the two smallest neighbours are joined.
+ */
+export function appendPage(state: Pick<FlowState, 'pages' | 'pinned'>, fresh: Page, maxFrames: number): Page[] {
+  const pinned = state.pages.slice(0, state.pinned);
+  const free = [...state.pages.slice(state.pinned), fresh];
+  let surplus = maxFrames < 0 ? 0 : totalFrames(free) - maxFrames;
+  for (let [oldest] = free; oldest !== undefined && surplus > 0; [oldest] = free) {
+    if (oldest.frames > surplus) free[0] = joinPages([oldest], surplus);
+    else free.shift();
+    surplus -= oldest.frames;
+  }
+  while (pinned.length + free.length > PAGES) {
+    let at = 0;
+    for (let i = 1; i + 1 < free.length; i++) if (totalFrames(free.slice(i, i + 2)) < totalFrames(free.slice(at, at + 2))) at = i;
+    free.splice(at, 2, joinPages(free.slice(at, at + 2)));
+  }
+  return [...pinned, ...free];
+}
+
+/** One new page with the frames of all, without the first `skip` of the first page. */
+export function joinPages(pages: readonly Page[], skip = 0): Page {
+  const count = pages[0]?.tensors.length ?? 0;
+  const tensors = Array.from({ length: count }, (_, index) => joinLengths(pages.flatMap((page) => page.tensors[index] ?? []), skip));
+  return { frames: totalFrames(pages) - skip, tensors };
+}
+
+/** Bytes of keys, values and convolution rows. */
+export function stateBytes(state: FlowState): number {
+  const tensors = [...Object.values(state.encoder), state.tails, ...state.pages.flatMap((page) => page.tensors)];
+  return tensors.reduce((sum, { data }) => sum + data.byteLength, 0);
+}
+
+function totalFrames(pages: readonly Page[]): number {
+  return pages.reduce((sum, { frames }) => sum + frames, 0);
+}
+
+/** Concatenation over axis 3 of (steps, rows, heads, L, headDim), without the first `skip` positions of the first part. */
+function joinLengths(parts: readonly Tensor[], skip: number): Tensor {
+  const [steps = 0, rows = 0, heads = 0, , headDim = 0] = parts[0]?.dims ?? [];
+  const groups = steps * rows * heads;
+  const length = parts.reduce((sum, { dims }) => sum + (dims[3] ?? 0), 0) - skip;
+  const dims = [steps, rows, heads, length, headDim];
+  const isHalf = parts[0]?.type === 'float16';
+  // Whole values are moved, so float16 is copied as bytes.
+  const size = isHalf ? 2 : 4;
+  const joined = new Uint8Array(groups * length * headDim * size);
+  let at = 0;
+  for (let group = 0; group < groups; group++) {
+    for (const [index, { data, dims: partDims }] of parts.entries()) {
+      const bytes = (partDims[3] ?? 0) * headDim * size;
+      const skipped = index === 0 ? skip * headDim * size : 0;
+      joined.set(new Uint8Array(data.buffer, data.byteOffset + group * bytes + skipped, bytes - skipped), at);
+      at += bytes - skipped;
+    }
+  }
+  return isHalf ? { type: 'float16', dims, data: new Float16Array(joined.buffer) } : { type: 'float32', dims, data: new Float32Array(joined.buffer) };
+}
