@@ -10,8 +10,8 @@ const OPERATORS: Record<string, string> = {
   '∞': '无穷大', '√': '根号', '∑': '求和', '∏': '连乘', '∫': '积分', '∂': '偏', '∆': '德尔塔', '∠': '角', '⊥': '垂直于', '∥': '平行于', '°': '度', '*': '乘', '∀': '对任意', '∃': '存在', '⇒': '推出', '∅': '空集',
 };
 const MARKS: Record<string, string> = {
-  '&': '和', '@': '艾特', '#': '井号', '%': '百分号', '‰': '千分号', '^': '的', '_': '下划线', '~': '波浪号', '|': '竖线', '\\': '反斜杠', '§': '第', '№': '编号', '※': '', '†': '', '‡': '', '¶': '', '•': '',
-  '℃': '摄氏度', '℉': '华氏度', '′': '分', '″': '秒', '¢': '美分', '©': '版权所有', '®': '', '™': '', '¤': '', '←': '', '→': '到', '↑': '', '↓': '', '`': '', '¨': '', '´': '', '¯': '', '¸': '', '¬': '非', '¦': '竖线', '℗': '', '℡': '电话', '℅': '', '℠': '',
+  '&': '和', '@': '艾特', '#': '井号', '%': '百分号', '‰': '千分号', '^': '的', '_': '下划线', '~': '波浪号', '|': '竖线', '\\': '反斜杠', '§': '第', '№': '编号',
+  '℃': '摄氏度', '℉': '华氏度', '′': '分', '″': '秒', '¢': '美分', '©': '版权所有', '¬': '非', '¦': '竖线', '℡': '电话',
 };
 const FRACTIONS: Record<string, string> = {
   '½': '二分之一', '⅓': '三分之一', '⅔': '三分之二', '¼': '四分之一', '¾': '四分之三', '⅕': '五分之一', '⅖': '五分之二', '⅗': '五分之三', '⅘': '五分之四', '⅙': '六分之一', '⅚': '六分之五', '⅐': '七分之一', '⅛': '八分之一', '⅜': '八分之三', '⅝': '八分之五', '⅞': '八分之七', '⅑': '九分之一', '⅒': '十分之一', '↉': '三分之零',
@@ -67,7 +67,7 @@ export const symbolRules: readonly Rule[] = [
     read: (_, place) => (/(?:[¥$€£]\s?[\d.,]{1,12}|\d[^/\n]{0,6}[元块角分米克斤吨人次个個度件万萬亿億千台天字转滴帧瓦里时篇升卡币圆圓刀港])\s?$/.test(place.before(14)) ? '每' : undefined),
   }),
   zhPattern({ class: 'symbol', rule: 'math/plus-grade', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? '加'.repeat(place.end - place.start) : undefined) }),
-  zhPattern({ class: 'symbol', rule: 'math/run', match: /(?<c>[+*=<>#_~|^&@\\%])\k<c>{2,400}/y, read: () => '' }),
+  zhPattern({ class: 'symbol', rule: 'math/run', match: /(?<c>[+*=<>#_|^&@\\%])\k<c>{2,400}/y, read: () => '' }),
   zhPattern({ class: 'math', rule: 'math/operator', match: /(?<o><=|>=|==|!=|[+×÷=<>≤≥≠≈≡≦≧∈∉⊂∪∩∝*])/y, read: ({ o = '' }, place) => operator(o, place) }),
   zhPattern({ class: 'symbol', rule: 'math/sign', match: /(?<o>[^\s\p{L}\p{N}])/uy, read: ({ o = '' }, place) => sign(o, place) }),
 ];
@@ -108,7 +108,8 @@ function sign(o: string, place: Place): string | undefined {
   const beforeHan = /\p{Script=Han}\s?$/u.test(place.before(2));
   if (o === '#' && /\d\s?$/.test(place.before(2)) && /^\s?[楼号机库线炉井塔门梯房]/.test(place.after(2))) return '号';
   if (o === '#' && (beforeHan || /^\s?[\p{Script=Han}A-Za-z]/u.test(place.after(2)))) return '';
-  if (o === '~' || o === '_' || o === '|' || o === '\\' || o === '^') return joins(place) || isAlone(place, o) ? (MARKS[o] ?? '') : '';
+  if (o === '~') return isAlone(place, o) ? MARKS[o] : undefined;
+  if (o === '_' || o === '|' || o === '\\' || o === '^') return joins(place) || isAlone(place, o) ? (MARKS[o] ?? '') : '';
   if (o === '&' && !joins(place) && !isAlone(place, o)) return '';
   return MARKS[o] ?? OPERATORS[o];
 }
