@@ -1,0 +1,101 @@
+"""The training loop all stages share: seeded, resumable after a kill at any moment, averaged weights, losses to the log."""
+import os
+import random
+import signal
+import time
+
+import torch
+
+import nano
+
+
+def arguments(ap, steps, lr, batch):
+    ap.add_argument("--data", nargs="+", required=True, help="packaged folders, for example DATA/train DATA/speakers")
+    ap.add_argument("--work", required=True, help="state.STAGE.pt (resumed when there), NAME.pt (averaged weights) and the feature cache live here")
+    ap.add_argument("--steps", type=int, default=steps)
+    ap.add_argument("--lr", type=float, default=lr)
+    ap.add_argument("--batch", type=int, default=batch)
+    ap.add_argument("--cool", type=float, default=0.3, help="share of the steps over which the rate falls to 3 %%")
+    ap.add_argument("--warm", type=int, default=200)
+    ap.add_argument("--ema", type=float, default=0.998, help="averaging of the weights over steps")
+    ap.add_argument("--seed", type=int, default=6)
+    ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--device", default="cpu")
+    ap.add_argument("--save-every", type=float, default=120, help="seconds")
+    ap.add_argument("--stop-after", type=int, default=10 ** 9, help="end this run after so many steps (rehearsals)")
+    return ap
+
+
+def begin(a):
+    """seeds everything, makes the folder, stops cleanly on SIGTERM"""
+    os.makedirs(a.work, exist_ok=True)
+    torch.set_num_threads(a.threads)
+    random.seed(a.seed)
+    torch.manual_seed(a.seed)
+
+
+def rate(a, step):
+    """warm-up, constant, then down to 3 % over the last part"""
+    return a.lr * min(1, (step + 1) / a.warm) * min(1.0, max(0.03, (a.steps - step) / max(1, a.steps * a.cool)))
+
+
+def state_path(a, stage):
+    return os.path.join(a.work, f"state.{stage}.pt")
+
+
+def load_state(a, stage):
+    path = state_path(a, stage)
+    return torch.load(path, map_location=a.device, weights_only=False) if os.path.exists(path) else None
+
+
+def train(a, stage, net, params, batches, losses, export, measure=None, old=None, extra=None, clip=1.0, betas=(0.9, 0.98), decay=0.01):
+    """batches(seed) -> iterator; losses(batch) -> (total, parts to log); export() writes the deliverable while the averaged weights are
+    in place; measure() -> parts to log for held-back data; extra: further named objects with a state_dict (discriminators, their optimizer)"""
+    opt = torch.optim.AdamW([dict(params=[p for p in params if p.ndim > 1], weight_decay=decay), dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0)],
+                            a.lr, betas=betas, fused=True)
+    ema, step, extra = [p.detach().clone() for p in params], 0, extra or {}
+    if old is not None:
+        net.load_state_dict(old["net"]); opt.load_state_dict(old["opt"])
+        ema, step = old["ema"], old["step"]
+        for k, v in extra.items():
+            v.load_state_dict(old["extra"][k])
+        torch.manual_seed(a.seed + step); random.seed(a.seed + step)
+    print(f"{stage}: {nano.count(net)} parameters, from step {step}", flush=True)
+
+    def swap():
+        for e, p in zip(ema, params):
+            e.data, p.data = p.data, e.data
+
+    def save():
+        swap(); export(); swap()
+        nano.write(dict(net=net.state_dict(), opt=opt.state_dict(), ema=ema, step=step, extra={k: v.state_dict() for k, v in extra.items()}), state_path(a, stage))
+        if measure:
+            net.eval(); swap()
+            with torch.no_grad(), torch.random.fork_rng():
+                torch.manual_seed(0)
+                print("dev  " + show(measure()), flush=True)
+            swap(); net.train()
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    it, t0, last, first, run = batches(a.seed + step), time.time(), time.time(), step, {}
+    while step < a.steps and step - first < a.stop_after and not stop:
+        for g in opt.param_groups:
+            g["lr"] = rate(a, step)
+        loss, parts = losses(next(it))
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, clip)
+        opt.step(); step += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(ema, params, 1 - min(a.ema, (1 + step) / (20 + step)))
+        for k, v in parts.items():
+            run[k] = float(v) if k not in run else run[k] * 0.98 + float(v) * 0.02
+        if step % 50 == 0:
+            print(f"step {step} {time.time() - t0:.0f}s {show(run)} lr {rate(a, step):.5f}", flush=True)
+        if time.time() - last > a.save_every:
+            save(); last = time.time()
+    save()
+
+
+def show(parts):
+    return " ".join(f"{k} {v:.4f}" for k, v in parts.items())
