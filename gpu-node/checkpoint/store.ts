@@ -3,6 +3,7 @@
  * 2 GB file costs the memory of one tensor.
  */
 import { closeSync, readSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
 import { CosyError } from '../../shared/errors/index.ts';
 import { BYTES_PER_ELEMENT, widen } from './dtype.ts';
 import type { TensorInfo, TensorStore } from './types.ts';
@@ -10,6 +11,8 @@ import type { TensorInfo, TensorStore } from './types.ts';
 /** Where a tensor lies: `position` of its storage in the file, the elements it holds, and the view into them. */
 export type Placed = TensorInfo & {
   readonly position: number;
+  /** Bytes of the compressed storage at `position`, when it is compressed. */
+  readonly deflated?: number | undefined;
   readonly storageElements: number;
   readonly offset: number;
   readonly strides: readonly number[];
@@ -68,11 +71,11 @@ export class FileStore implements TensorStore {
     const size = BYTES_PER_ELEMENT[placed.dtype];
     const elements = elementCount(placed.shape);
     if (elements === 0) return new Uint8Array(0);
-    const start = placed.position + placed.offset * size;
+    const start = placed.offset * size;
     const isContiguous = contiguous(placed.shape).every((stride, axis) => placed.shape[axis] === 1 || stride === placed.strides[axis]);
-    if (isContiguous) return this.#read(start, elements * size);
+    if (isContiguous) return this.#read(placed, start, elements * size);
     const span = placed.shape.reduce((sum, length, axis) => sum + (length - 1) * (placed.strides[axis] ?? 0), 1);
-    return gather(this.#read(start, span * size), placed, size);
+    return gather(this.#read(placed, start, span * size), placed, size);
   }
 
   close(): void {
@@ -87,9 +90,14 @@ export class FileStore implements TensorStore {
     return placed;
   }
 
-  #read(position: number, length: number): Uint8Array {
+  /** `length` bytes from `start` of the tensor's storage. */
+  #read({ position, deflated, dtype, storageElements }: Placed, start: number, length: number): Uint8Array {
+    if (deflated !== undefined) {
+      const storage = inflate({ handle: this.#handle, file: this.#file, range: { position, deflated, length: storageElements * BYTES_PER_ELEMENT[dtype] } });
+      return storage.slice(start, start + length);
+    }
     const bytes = new Uint8Array(length);
-    readFully({ handle: this.#handle, bytes, position, file: this.#file });
+    readFully({ handle: this.#handle, bytes, position: position + start, file: this.#file });
     return bytes;
   }
 }
@@ -102,6 +110,19 @@ export function readFully({ handle, bytes, position, file }: { handle: number; b
     if (count === 0) throw new CosyError('checkpoint_invalid', `${file} is cut short. Download it again.`);
     done += count;
   }
+}
+
+/** A compressed range, inflated. Throws `checkpoint_invalid` when it does not give exactly `range.length` bytes. */
+export function inflate({ handle, file, range }: { handle: number; file: string; range: { readonly position: number; readonly length: number; readonly deflated: number } }): Uint8Array {
+  const packed = new Uint8Array(range.deflated);
+  readFully({ handle, bytes: packed, position: range.position, file });
+  try {
+    const bytes = inflateRawSync(packed, { maxOutputLength: Math.max(1, range.length) });
+    if (bytes.length === range.length) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  } catch {
+    // said below
+  }
+  throw new CosyError('checkpoint_invalid', `${file} has a compressed entry that does not inflate to its size. Download it again.`);
 }
 
 function gather(span: Uint8Array, { shape, strides }: Placed, size: number): Uint8Array {

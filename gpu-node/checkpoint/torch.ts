@@ -5,7 +5,7 @@ import { CosyError } from '../../shared/errors/index.ts';
 import { BYTES_PER_ELEMENT } from './dtype.ts';
 import { Global, Made, unpickle } from './pickle.ts';
 import type { Pickled, PickleWorld } from './pickle.ts';
-import { FileStore, place, readFully } from './store.ts';
+import { FileStore, inflate, place, readFully } from './store.ts';
 import type { Placed } from './store.ts';
 import type { TensorDtype } from './types.ts';
 import { readZip } from './zip.ts';
@@ -27,7 +27,7 @@ const STORAGES: Readonly<Record<string, TensorDtype>> = {
   'torch.BoolStorage': 'bool',
 };
 
-type Storage = { readonly dtype: TensorDtype; readonly position: number; readonly elements: number };
+type Storage = { readonly dtype: TensorDtype; readonly position: number; readonly elements: number; readonly deflated: number | undefined };
 /** A tensor before it has a name. */
 export type LooseTensor = Omit<Placed, 'name'>;
 
@@ -79,6 +79,8 @@ function readEntry({ handle, file, entries, name, optional }: { handle: number; 
     throw new CosyError('checkpoint_invalid', `${file} has no ${name}: it is not a torch file. Download it again.`);
   }
   if (range.length > MAX_INDEX_BYTES) throw new CosyError('checkpoint_refused', `${file}: ${name} is ${range.length} bytes, more than any index needs.`);
+  const { deflated } = range;
+  if (deflated !== undefined) return Buffer.from(inflate({ handle, file, range: { ...range, deflated } }));
   const bytes = Buffer.alloc(range.length);
   readFully({ handle, bytes, position: range.position, file });
   return bytes;
@@ -112,14 +114,14 @@ function readStorage(id: Pickled, entries: ReadonlyMap<string, Range>): Storage 
   const elements = id[4];
   if (dtype === undefined || range === undefined || typeof elements !== 'number') throw new Error('a storage without data');
   if (elements * BYTES_PER_ELEMENT[dtype] !== range.length) throw new Error('a storage of another size than its data');
-  return { dtype, position: range.position, elements };
+  return { dtype, position: range.position, elements, deflated: range.deflated };
 }
 
 /** (storage, offset, size, stride, requires_grad, hooks) */
 function readTensor([storage, offset, shape, strides]: Pickled[]): LooseTensor {
   if (!(storage instanceof Made) || typeof offset !== 'number' || !isNumbers(shape) || !isNumbers(strides)) throw new Error('a tensor without data');
-  const { dtype, position, elements } = storage.value as Storage;
-  return { dtype, position, storageElements: elements, offset, shape, strides };
+  const { dtype, position, elements, deflated } = storage.value as Storage;
+  return { dtype, position, deflated, storageElements: elements, offset, shape, strides };
 }
 
 function isNumbers(value: Pickled | undefined): value is number[] {
