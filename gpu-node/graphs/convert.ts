@@ -10,11 +10,12 @@ import { defaultCacheDirectory } from '../checkpoint/index.ts';
 import type { Checkpoint } from '../checkpoint/types.ts';
 import { cachedFolder } from './cache.ts';
 import { features } from './features.ts';
+import { flow } from './flow.ts';
 import { languageModel } from './language-model.ts';
 import type { Network, Precision, Stage } from './network.ts';
 import { vocoder } from './vocoder.ts';
 
-const NETWORKS: readonly Network[] = [languageModel, vocoder, features];
+const NETWORKS: readonly Network[] = [languageModel, flow, vocoder, features];
 
 export type ConvertOptions = {
   readonly checkpoint: Checkpoint;
@@ -38,6 +39,11 @@ export async function convertCheckpoint({ precisions = {}, onProgress, networks 
     directories[network.stage] = await convertStage({ ...options, stage: network.stage, precision: precisions[network.stage], networks });
   }
   return directories as Record<Stage, string>;
+}
+
+/** The precision each stage is converted to when `precisions` says nothing else. */
+export function chosenPrecisions(precisions: Partial<Record<Stage, Precision>> = {}): Record<Stage, Precision> {
+  return Object.fromEntries(NETWORKS.map(({ stage, precisions: known }) => [stage, precisions[stage] ?? known[0] ?? 'fp32'])) as Record<Stage, Precision>;
 }
 
 /** Folder of one stage. `precision`: the network's first unless said; throws `invalid_value` for one it does not have. */

@@ -8,8 +8,8 @@ export type Sample = {
   count: (args: { to: number }) => AsyncGenerator<number>;
   forever: (args: null, signal: AbortSignal) => AsyncGenerator<number>;
   aborts: (args: null) => number;
-  fail: (args: null) => never;
-  die: (args: null) => never;
+  fail: (args: null) => number;
+  die: (args: null) => number;
 };
 
 serveThread<{ offset: number }, Sample>(async ({ offset }) => {

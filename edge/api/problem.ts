@@ -1,0 +1,29 @@
+/** Failure → response: RFC 9457 members and, beside them, the `error` member that OpenAI's clients read. */
+import { isCosyError } from '../../shared/errors/index.ts';
+
+export function problem(error: unknown, requestId: string): Response {
+  const known = isCosyError(error) ? error : undefined;
+  const status = known?.status ?? 500;
+  const code = known?.code ?? 'internal_error';
+  const message = known?.message ?? 'Something failed here: try again.';
+  const headers = new Headers({ 'content-type': 'application/problem+json', 'x-request-id': requestId, 'x-should-retry': String(known?.retryable ?? true) });
+  if (known?.retryAfterMs !== undefined) {
+    headers.set('retry-after', String(Math.ceil(known.retryAfterMs / 1000)));
+    headers.set('retry-after-ms', String(known.retryAfterMs));
+  }
+  const body = {
+    type: 'about:blank',
+    title: code,
+    status,
+    detail: message,
+    error: { message, type: errorType(status), code, param: known?.param ?? null },
+  };
+  return new Response(JSON.stringify(body), { status: status === 499 ? 400 : status, headers });
+}
+
+function errorType(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}

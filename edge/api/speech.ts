@@ -1,0 +1,47 @@
+/**
+ * `POST /v1/audio/speech`: OpenAI's fields plus ours. Unknown fields are reported as warnings, not refused, so that any
+ * client of the OpenAI API works unchanged.
+ */
+import { z } from 'zod';
+import { CosyError } from '../../shared/errors/index.ts';
+import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_HZ } from '../../shared/limits/index.ts';
+import { MODES } from '../../shared/contract/job.ts';
+
+/** A clip to imitate: a data URL or plain base64, and what is said in it. */
+const referenceSchema = z.object({ audio: z.string().min(1), text: z.string().max(2000).optional() });
+
+export const speechSchema = z.object({
+  model: z.string().max(200).optional(),
+  input: z.string({ error: 'input must be the text to speak' }).max(MAX_TEXT_CHARACTERS, `input is longer than ${MAX_TEXT_CHARACTERS} characters: split it into several requests`),
+  voice: z.union([z.string().min(1), z.object({ id: z.string().min(1) }).transform(({ id }) => id)]).optional(),
+  instructions: z.string().max(2000).optional(),
+  response_format: z.enum(AUDIO_FORMATS, { error: `response_format must be one of ${AUDIO_FORMATS.join(', ')}` }).default('mp3'),
+  speed: z.number().min(MIN_SPEED).max(MAX_SPEED).default(1),
+  stream_format: z.enum(['audio', 'sse']).default('audio'),
+  stream: z.boolean().default(true),
+  sample_rate: z.union(SAMPLE_RATES_HZ.map((rate) => z.literal(rate)), { error: `sample_rate must be one of ${SAMPLE_RATES_HZ.join(', ')}` }).default(24000),
+  language: z.string().max(16).optional(),
+  seed: z.int().min(0).max(0xffff_ffff).optional(),
+  volume: z.number().min(0).max(2).default(1),
+  text_normalization: z.enum(['auto', 'on', 'off']).default('auto'),
+  mode: z.enum(MODES).optional(),
+  reference: referenceSchema.optional(),
+});
+
+export type SpeechRequest = z.infer<typeof speechSchema>;
+
+/** Throws `invalid_value` (or `input_empty`) naming the first offending field. */
+export function parseSpeech(body: unknown): { readonly request: SpeechRequest; readonly warnings: readonly string[] } {
+  const parsed = speechSchema.safeParse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const param = issue?.path.join('.') || 'body';
+    throw new CosyError('invalid_value', `${param}: ${issue?.message ?? 'is not valid'}.`, { param });
+  }
+  if (parsed.data.input.trim() === '') throw new CosyError('input_empty', 'input has no text: send at least one word.', { param: 'input' });
+  const known = new Set(Object.keys(speechSchema.shape));
+  const warnings = Object.keys(body as object)
+    .filter((name) => !known.has(name))
+    .map((name) => `unknown field ${JSON.stringify(name.slice(0, 40))} was ignored`);
+  return { request: parsed.data, warnings };
+}

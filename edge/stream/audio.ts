@@ -1,0 +1,52 @@
+/**
+ * Node frames → bytes of sound. Pull-driven, so a slow listener slows the node down and holds no more than one chunk here.
+ * The listener's stream ends normally only after the node's `end` frame; an error frame or a broken stream aborts it.
+ */
+import { CosyError } from '../../shared/errors/index.ts';
+import { FrameReader } from '../../shared/contract/frames.ts';
+import type { Frame, StreamStart } from '../../shared/contract/frames.ts';
+
+export type AudioStream = { readonly start: StreamStart; readonly body: ReadableStream<Uint8Array> };
+
+/** Waits for the node's first frames; throws the node's error when it fails before the first sound. */
+export async function openAudio(frames: ReadableStream<Uint8Array>): Promise<AudioStream> {
+  const source = readFrames(frames);
+  const first = await source.next();
+  if (first.done) throw brokenOff();
+  if (first.value.type === 'error') throw new CosyError(first.value.value.code, first.value.value.message);
+  if (first.value.type !== 'start') throw new CosyError('internal_error', 'The node broke the order of frames.');
+  // the first sound is awaited here, so that a failure before it still becomes a status and not an aborted body
+  let waiting: Uint8Array | undefined = await nextAudio(source);
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const piece = waiting ?? (await nextAudio(source));
+      waiting = undefined;
+      if (piece) controller.enqueue(piece);
+      else controller.close();
+    },
+    async cancel() {
+      await source.return(undefined);
+    },
+  });
+  return { start: first.value.value, body };
+}
+
+/** Undefined after `end`. */
+async function nextAudio(source: AsyncGenerator<Frame>): Promise<Uint8Array | undefined> {
+  for (;;) {
+    const { value, done } = await source.next();
+    if (done) throw brokenOff();
+    if (value.type === 'audio' && value.value.length > 0) return value.value;
+    if (value.type === 'end') return undefined;
+    if (value.type === 'error') throw new CosyError(value.value.code, value.value.message);
+  }
+}
+
+async function* readFrames(stream: ReadableStream<Uint8Array>): AsyncGenerator<Frame> {
+  const reader = new FrameReader();
+  for await (const bytes of stream) yield* reader.push(bytes);
+}
+
+function brokenOff(): CosyError {
+  return new CosyError('internal_error', 'The node stopped in the middle of the speech: try again.');
+}

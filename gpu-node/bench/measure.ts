@@ -1,0 +1,52 @@
+/** Measuring and printing: warm-up, samples, median and spread, and the machine they were taken on. */
+import { availableParallelism, cpus, totalmem } from 'node:os';
+
+export type Measurement = { readonly name: string; readonly unit: string; readonly samples: readonly number[] };
+
+export type Hardware = { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly node: string; readonly platform: string; readonly device: string };
+
+export function hardware(device: string): Hardware {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    device,
+  };
+}
+
+/** Milliseconds of each of `count` calls, after one that is not counted. */
+export async function timeEach(count: number, call: () => Promise<unknown>): Promise<number[]> {
+  await call();
+  const samples: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const startMs = performance.now();
+    await call();
+    samples.push(performance.now() - startMs);
+  }
+  return samples;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+}
+
+/** name, median, least and greatest sample, unit, count; `others` adds a ratio column by equal names. */
+export function measurementRows(measurements: readonly Measurement[], others: readonly Measurement[] = []): string[][] {
+  const other = new Map(others.map((entry) => [entry.name, median(entry.samples)]));
+  const head = ['', 'median', 'min', 'max', 'unit', 'n'];
+  const rows = measurements.map(({ name, unit, samples }) => {
+    const row = [name, figure(median(samples)), figure(Math.min(...samples)), figure(Math.max(...samples)), unit, String(samples.length)];
+    if (others.length === 0) return row;
+    const theirs = other.get(name);
+    return [...row, theirs === undefined ? '–' : figure(theirs), theirs === undefined ? '–' : `${figure(theirs / median(samples))} ×`];
+  });
+  return [others.length === 0 ? head : [...head, 'official', 'faster'], ...rows];
+}
+
+function figure(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value >= 1 ? value.toFixed(2) : value.toFixed(3);
+}

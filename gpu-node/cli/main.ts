@@ -1,0 +1,137 @@
+/** The `cosyvoice` command. Each subcommand is one file; errors are one line, and the exit code says whose fault it was. */
+import { Command, Option } from 'commander';
+import { isCosyError } from '../../shared/errors/index.ts';
+import { AUDIO_FORMATS } from '../../shared/limits/index.ts';
+import { MODES } from '../../shared/contract/job.ts';
+
+const program = new Command('cosyvoice')
+  .description('Speech from CosyVoice2 checkpoints, without Python.')
+  .showHelpAfterError('(cosyvoice --help shows what there is)')
+  .configureHelp({ sortSubcommands: false });
+
+/** Options that every command which loads a model shares. */
+function withModel(command: Command): Command {
+  return command
+    .option('--model <dir>', 'checkpoint directory in the official layout (default: the bundled voice)')
+    .option('--cache <dir>', 'where converted graphs are kept')
+    .addOption(new Option('--device <name>', 'execution provider').choices(['cpu', 'cuda', 'tensorrt']).default('cpu'))
+    .addOption(new Option('--precision <name>', 'weights of language model and flow (default: the fastest that stays within the stated distance)').choices(['fp32', 'fp16', 'int8', 'int4']))
+    .option('--threads <n>', 'threads per operator (default: one per core)', wholeNumber);
+}
+
+withModel(program.command('speak'))
+  .description('speak text into an audio file')
+  .argument('[text...]', 'what to say; "-" or nothing with piped input reads standard input')
+  .option('--file <path>', 'read the text from a file')
+  .option('--lines <path>', 'speak each line of a file into its own file in --out-dir')
+  .option('--out-dir <dir>', 'folder for --lines', 'speech')
+  .option('-o, --output <path>', 'audio file; its extension chooses the format (default: speech.wav)')
+  .addOption(new Option('--format <name>', 'audio format, when the extension does not say').choices(AUDIO_FORMATS))
+  .option('--voice <name>', 'a speaker of the checkpoint (see `cosyvoice voices`)')
+  .option('--prompt-audio <path>', 'a clip of 1 to 30 s to imitate')
+  .option('--prompt-text <text>', 'what is said in the clip (absent: cross-lingual)')
+  .option('--instruct <text>', 'how to say it')
+  .option('--source-audio <path>', 'voice conversion: say this recording in the chosen voice')
+  .addOption(new Option('--mode <name>', 'default: follows from the other options').choices([...MODES, 'convert']))
+  .option('--language <tag>', 'zh, en, ja, ko: how numbers and mixed text are read')
+  .option('--speed <x>', '0.5 to 2', decimal, 1)
+  .option('--volume <x>', '0 to 2', decimal, 1)
+  .option('--seed <n>', 'same seed, same speech', wholeNumber)
+  .option('--steps <n>', 'Euler steps of the flow', wholeNumber)
+  .option('--rate <hz>', 'sample rate of the file', wholeNumber)
+  .option('--stream', 'make the sound in blocks, as the server does')
+  .option('--raw', 'speak the text as it is written, without normalization')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  cosyvoice speak "Hello, and welcome."
+  cosyvoice speak --voice zf_xiaoxiao "你好，欢迎。" -o hello.mp3
+  cosyvoice speak --prompt-audio me.wav --prompt-text "What I say in the clip." "Now in my voice."
+  cosyvoice speak --model CosyVoice2-0.5B --instruct "用四川话说" --prompt-audio me.wav "今天天气真好。"
+  cosyvoice speak --source-audio talk.wav --voice af_heart -o converted.wav
+  cosyvoice speak --lines sentences.txt --out-dir clips
+  echo "From a pipe." | cosyvoice speak -o - --format wav | aplay`,
+  )
+  .action(run(async () => (await import('./speak.ts')).speakCommand));
+
+withModel(program.command('voices')).description('list the speakers of a checkpoint').action(run(async () => (await import('./voices.ts')).voicesCommand));
+
+withModel(program.command('convert')).description('write the ONNX graphs of a checkpoint into the cache').action(run(async () => (await import('./convert.ts')).convertCommand));
+
+program
+  .command('pull')
+  .description('download the official checkpoint')
+  .argument('[dir]', 'target directory', 'CosyVoice2-0.5B')
+  .option('--from <source>', 'huggingface, modelscope, or a base URL that holds the files', 'huggingface')
+  .action(run(async () => (await import('./pull.ts')).pullCommand));
+
+program
+  .command('normalize')
+  .description('written text to speakable text, line by line from standard input or arguments')
+  .argument('[text...]')
+  .option('--lang <tag>', 'zh, en, ja or ko (default: by script and context)')
+  .option('--trace', 'print what was read how, as JSON')
+  .option('--batch', 'lines of lang<TAB>text in, lines of lang<TAB>text<TAB>spoken out')
+  .action(run(async () => (await import('./normalize.ts')).normalizeCommand));
+
+program
+  .command('parity')
+  .description('compare every stage with the recorded outputs of the official modules')
+  .argument('<dir>', 'folder with checkpoint/ and cases/')
+  .option('--json', 'print JSON')
+  .option('--only <text>', 'only cases whose name contains this')
+  .action(run(async () => (await import('./parity.ts')).parityCommand));
+
+withModel(program.command('bench'))
+  .description('measure every stage; prints a table and JSON, and never judges')
+  .argument('[what...]', 'all, llm, flow, vocoder, whole, start, stream', ['all'])
+  .option('--bundled', 'only the bundled voice')
+  .option('--full', 'only the full-size model with random weights')
+  .option('--samples <n>', 'runs of each measurement', wholeNumber, 5)
+  .option('--json <path>', 'write JSON there (default: print it)')
+  .option('--official <dir>', 'checkout of the official PyTorch code, measured side by side')
+  .option('--python <path>', 'Python that can run the official code', 'python3')
+  .action(run(async () => (await import('./bench.ts')).benchCommand));
+
+withModel(program.command('doctor')).description('what is installed, which providers load, what would be used').action(run(async () => (await import('./doctor.ts')).doctorCommand));
+
+withModel(program.command('serve'))
+  .description('node and edge on this machine')
+  .option('--port <n>', 'port of the edge', wholeNumber, 8787)
+  .option('--node-port <n>', 'port of the node', wholeNumber, 8788)
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--no-edge', 'only the node')
+  .action(run(async () => (await import('./serve.ts')).serveCommand));
+
+await program.parseAsync();
+
+type Action = (options: Record<string, unknown>, args: readonly (readonly string[])[]) => Promise<number>;
+
+/** Loads a command when it is chosen, so that `--help` loads nothing; turns failures into one line and an exit code. */
+function run(load: () => Promise<Action>): (...all: unknown[]) => Promise<void> {
+  return async (...all) => {
+    const command = all.at(-1) as Command;
+    const args = command.processedArgs.map((value: unknown) => (Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)]));
+    try {
+      process.exitCode = await (await load())(command.opts(), args);
+    } catch (error) {
+      if (!isCosyError(error) && process.env['COSYVOICE_DEBUG']) throw error;
+      const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+      process.stderr.write(`cosyvoice: ${message}\n`);
+      process.exitCode = isCosyError(error) ? error.exitCode : 1;
+    }
+  };
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) program.error(`cosyvoice: ${JSON.stringify(text)} is not a whole number`, { exitCode: 2 });
+  return value;
+}
+
+function decimal(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) program.error(`cosyvoice: ${JSON.stringify(text)} is not a number`, { exitCode: 2 });
+  return value;
+}

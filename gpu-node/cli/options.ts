@@ -1,0 +1,33 @@
+/** Options that several commands share, from commander's loose values to typed ones. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { EngineSettings } from '../engine.ts';
+import type { Precision } from '../graphs/network.ts';
+import type { Device } from '../runtime/session.ts';
+
+/** The bundled voice. */
+export const BUNDLED_MODEL = join(import.meta.dirname, '../models/nano');
+
+export function modelDirectory(options: Record<string, unknown>): string {
+  return text(options['model']) ?? process.env['COSYVOICE_MODEL'] ?? BUNDLED_MODEL;
+}
+
+export function engineOptions(options: Record<string, unknown>): EngineSettings {
+  const precision = text(options['precision']) as Precision | undefined;
+  return {
+    model: modelDirectory(options),
+    cacheDirectory: text(options['cache']) ?? process.env['COSYVOICE_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'cosyvoice'),
+    device: (text(options['device']) ?? 'cpu') as Device,
+    threads: number(options['threads']) ?? 0,
+    // the vocoder and the front ends stay in float unless everything is to be half precision
+    precisions: precision === undefined ? {} : precision === 'fp16' ? { llm: precision, flow: precision, hift: precision } : { llm: precision, flow: precision === 'int4' ? 'int8' : precision },
+  };
+}
+
+export function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+export function number(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}

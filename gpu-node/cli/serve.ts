@@ -1,0 +1,39 @@
+/** `cosyvoice serve` and `npm start`. */
+import { CosyError } from '../../shared/errors/index.ts';
+import { serve } from '../main.ts';
+import { engineOptions, number, text } from './options.ts';
+import { say } from './terminal.ts';
+
+/** Runs until SIGINT or SIGTERM. Environment: COSYVOICE_MODEL, COSYVOICE_NODE_KEYS, COSYVOICE_API_KEY, PORT. */
+export async function serveCommand(options: Record<string, unknown>): Promise<number> {
+  const host = text(options['host']) ?? '127.0.0.1';
+  const apiKey = text(process.env['COSYVOICE_API_KEY']);
+  const withEdge = options['edge'] !== false;
+  if (withEdge && apiKey === undefined && !LOOPBACK.test(host)) {
+    throw new CosyError('invalid_value', `Listening on ${host} without a key would let anyone speak: set COSYVOICE_API_KEY, or listen on 127.0.0.1.`);
+  }
+  if (!withEdge && process.env['COSYVOICE_NODE_KEYS'] === undefined) {
+    throw new CosyError('invalid_value', 'A node alone needs the key that its edge signs with: set COSYVOICE_NODE_KEYS to id:secret.');
+  }
+  const startMs = performance.now();
+  const running = await serve({
+    ...engineOptions(options),
+    host,
+    nodePort: number(options['nodePort']) ?? 8788,
+    edgePort: withEdge ? Number(process.env['PORT'] ?? number(options['port']) ?? 8787) : undefined,
+    nodeKeys: text(process.env['COSYVOICE_NODE_KEYS']),
+    apiKey,
+  });
+  const address = running.edgeUrl ?? running.nodeUrl;
+  say(`Listening on ${address.origin} after ${((performance.now() - startMs) / 1000).toFixed(1)} s. Try:`);
+  say(`  curl ${address.origin}/v1/audio/speech -H 'content-type: application/json' -d '{"input":"Hello, and welcome.","response_format":"wav"}' -o hello.wav`);
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  say('Finishing what is being said, then stopping.');
+  await running.close();
+  return 0;
+}
+
+const LOOPBACK = /^(127\.|localhost$|::1$)/;

@@ -1,0 +1,159 @@
+/**
+ * A checkpoint made ready to speak: opened, converted, its sessions in worker threads. The command line and the server both
+ * drive this one object.
+ */
+import { basename } from 'node:path';
+import { randomInt } from 'node:crypto';
+import { CosyError } from '../shared/errors/index.ts';
+import type { JobVoice, Mode } from '../shared/contract/job.ts';
+import { openCheckpoint } from './checkpoint/index.ts';
+import type { Checkpoint } from './checkpoint/types.ts';
+import { chosenPrecisions, convertCheckpoint } from './graphs/convert.ts';
+import type { Precision, Stage } from './graphs/network.ts';
+import type { Device } from './runtime/session.ts';
+import { startThread } from './runtime/thread.ts';
+import type { Thread } from './runtime/thread.ts';
+import type { AcousticMethods, PreparedVoice } from './schedule/acoustic-thread.ts';
+import type { TokenMethods } from './schedule/tokens-thread.ts';
+import { synthesize } from './synthesize.ts';
+import type { Sound } from './synthesize.ts';
+import { openTextFrontEnd } from './text/index.ts';
+import type { TextFrontEnd } from './text/index.ts';
+
+export type EngineSettings = {
+  /** Checkpoint directory in the official layout. */
+  readonly model: string;
+  readonly cacheDirectory: string;
+  readonly device: Device;
+  /** Threads per operator; 0 takes one per core. */
+  readonly threads: number;
+  /** Per stage; absent: the fastest that stays within the stated distance of fp32. */
+  readonly precisions: Partial<Record<Stage, Precision>>;
+  /** Told what start-up is doing (`converting llm`). */
+  readonly onProgress?: (what: string) => void;
+};
+
+export type EngineRequest = {
+  readonly text: string;
+  readonly voice: JobVoice | undefined;
+  readonly mode?: Mode | undefined;
+  readonly instruction?: string | undefined;
+  readonly language?: string | undefined;
+  readonly seed?: number | undefined;
+  readonly speed: number;
+  readonly steps?: number | undefined;
+  readonly streaming: boolean;
+};
+
+export interface Engine {
+  readonly modelName: string;
+  readonly sampleRateHz: number;
+  voices(): readonly { readonly name: string; readonly language: string | undefined }[];
+  /** The seed used is `seed`; the sound is at `sampleRateHz`. Nothing runs before the first `next()`. */
+  speak(request: EngineRequest, signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> };
+  /** Voice conversion: `source` (an audio file's bytes) in the given voice. */
+  convert(request: { readonly source: Uint8Array; readonly voice: JobVoice | undefined; readonly speed: number; readonly steps?: number | undefined; readonly seed?: number | undefined }, signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> };
+  close(): Promise<void>;
+}
+
+/** Converts what the cache does not hold, starts both threads and waits until they are warm. */
+export async function openEngine(settings: EngineSettings): Promise<Engine> {
+  const checkpoint = await openCheckpoint(settings.model, { cacheDirectory: settings.cacheDirectory });
+  try {
+    const { precisions, cacheDirectory, onProgress } = settings;
+    const directories = await convertCheckpoint({ checkpoint, cacheDirectory, precisions, onProgress: (stage) => onProgress?.(`converting ${stage}`) });
+    const shared = { config: checkpoint.config, directories, precisions: chosenPrecisions(precisions), device: settings.device, threads: settings.threads };
+    const engine = new ThreadedEngine(checkpoint, {
+      tokens: startThread<TokenMethods>({ module: new URL('./schedule/tokens-thread.ts', import.meta.url), options: shared, name: 'tokens' }),
+      acoustic: startThread<AcousticMethods>({
+        module: new URL('./schedule/acoustic-thread.ts', import.meta.url),
+        options: { ...shared, source: { campplusPath: checkpoint.campplusPath, speechTokenizerPath: checkpoint.speechTokenizerPath, hash: checkpoint.hash } },
+        name: 'acoustic',
+      }),
+    });
+    await engine.warmUp();
+    return engine;
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+type Threads = { readonly tokens: Thread<TokenMethods>; readonly acoustic: Thread<AcousticMethods> };
+
+class ThreadedEngine implements Engine {
+  readonly #checkpoint: Checkpoint;
+  readonly #threads: Threads;
+  readonly #text: Promise<TextFrontEnd>;
+
+  constructor(checkpoint: Checkpoint, threads: Threads) {
+    this.#checkpoint = checkpoint;
+    this.#threads = threads;
+    this.#text = openTextFrontEnd(checkpoint);
+    this.#text.catch(() => {}); // warmUp reports it
+  }
+
+  get modelName(): string {
+    return basename(this.#checkpoint.directory);
+  }
+
+  get sampleRateHz(): number {
+    return this.#checkpoint.config.sampleRateHz;
+  }
+
+  async warmUp(): Promise<void> {
+    await Promise.all([this.#text, this.#threads.tokens.call('ready', null), this.#threads.acoustic.call('ready', null)]);
+  }
+
+  voices(): readonly { readonly name: string; readonly language: string | undefined }[] {
+    return [...this.#checkpoint.speakers.keys()].map((name) => ({ name, language: undefined }));
+  }
+
+  speak(request: EngineRequest, signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> } {
+    const seed = request.seed ?? randomSeed();
+    return { seed, sounds: this.#speak(request, seed, signal) };
+  }
+
+  async *#speak(request: EngineRequest, seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
+    const text = await this.#text;
+    const voice = await this.#prepare(request.voice, signal);
+    const { mode, instruction, language, speed, steps, streaming } = request;
+    yield* synthesize({ text: request.text, voice, mode, instruction, language, seed, speed, steps, streaming }, { text, ...this.#threads }, signal);
+  }
+
+  convert(request: Parameters<Engine['convert']>[0], signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> } {
+    const seed = request.seed ?? randomSeed();
+    return { seed, sounds: this.#convert(request, seed, signal) };
+  }
+
+  async *#convert({ source, voice, speed, steps }: Parameters<Engine['convert']>[0], seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
+    const prepared = await this.#prepare(voice, signal);
+    const speechTokens = await this.#threads.acoustic.call('speechTokens', { audio: source }, signal);
+    const samples = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens] }, signal);
+    yield { samples, speechTokens: [...speechTokens] };
+  }
+
+  async #prepare(voice: JobVoice | undefined, signal: AbortSignal): Promise<PreparedVoice> {
+    if (voice?.kind === 'clip') {
+      const audio = Buffer.from(voice.audio, 'base64');
+      return this.#threads.acoustic.call('enroll', { audio, transcript: voice.transcript }, signal);
+    }
+    const { speakers } = this.#checkpoint;
+    const name = voice === undefined || voice.name === 'default' ? speakers.keys().next().value : voice.name;
+    const speaker = name === undefined ? undefined : speakers.get(name);
+    if (!speaker) {
+      const known = [...speakers.keys()].slice(0, 12).join(', ');
+      throw new CosyError('voice_not_found', known === '' ? 'This checkpoint has no speakers of its own: give a clip to imitate (--prompt-audio).' : `There is no voice ${JSON.stringify((name ?? '').slice(0, 60))}: this checkpoint has ${known}.`, { param: 'voice' });
+    }
+    return this.#threads.acoustic.call('preset', speaker, signal);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#threads.tokens.close(), this.#threads.acoustic.close()]);
+    this.#checkpoint.close();
+  }
+}
+
+function randomSeed(): number {
+  return randomInt(2 ** 32);
+}

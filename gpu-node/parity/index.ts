@@ -1,0 +1,8 @@
+/** Every case that our stages can compute. */
+import type { ParityRunner } from './case.ts';
+import { runners as flow } from './flow.ts';
+import { runners as frontend } from './frontend.ts';
+import { runners as hift } from './hift.ts';
+import { runners as lm } from './lm.ts';
+
+export const runners: Readonly<Record<string, ParityRunner>> = { ...lm, ...flow, ...hift, ...frontend };
