@@ -33,11 +33,11 @@ export type CacheType = 'float32' | 'float16';
 /** With and without condition (classifier-free guidance). */
 export const GUIDANCE_ROWS = 2;
 
-const FORMATS: Readonly<Record<Precision, WeightFormat>> = { fp32: 'float32', fp16: 'float32', int8: 'int8', int4: 'int4' };
+const FORMATS: Readonly<Record<Precision, WeightFormat>> = { fp32: 'float32', fp16: 'float32', int8: 'int8-column', int4: 'int4' };
 
 export const flow: Network = {
   stage: 'flow',
-  precisions: ['fp32', 'int8', 'int4'],
+  precisions: ['int8', 'fp32'],
   write(checkpoint, directory, precision) {
     const options = { store: checkpoint.flow, config: checkpoint.config.flow, format: FORMATS[precision] };
     writeModel(encoderGraph(options), join(directory, 'flow-encoder.onnx'));

@@ -116,18 +116,17 @@ class Net {
     this.#options = options;
   }
 
-  /** Resnet, then transformers, as one chain: each sum is made together with the norm that follows it. */
+  /** Resnet, then transformers. */
   stage(name: string, rows: Value, { input, resnetTap }: { readonly input: number; readonly resnetTap?: string }): Value {
     const { graph, weights, config } = this.#options;
-    let sum: Sum = { added: this.#resnet(`${name}.0`, rows, input), kept: weights.linear(graph, rows, `${name}.0.res_conv`, { bias: false }), bias: `${name}.0.res_conv.bias` };
+    let x = graph.op('Add', [weights.linear(graph, rows, `${name}.0.res_conv`), this.#resnet(`${name}.0`, rows, input)]);
+    if (resnetTap !== undefined) this.#options.tap?.(resnetTap, x);
     for (let index = 0; index < config.estimator.blocksPerStage; index++) {
       const block = `${name}.1.${index}`;
-      const [normed, x] = this.#addNorm(sum, `${block}.norm1`);
-      if (index === 0 && resnetTap !== undefined) this.#options.tap?.(resnetTap, x);
-      const [normedAgain, y] = this.#addNorm({ added: this.#attention(`${block}.attn1`, normed), kept: x, bias: `${block}.attn1.to_out.0.bias` }, `${block}.norm3`);
-      sum = { added: this.#feedForward(`${block}.ff.net`, normedAgain), kept: y, bias: `${block}.ff.net.2.bias` };
+      x = graph.op('Add', [x, this.#attention(`${block}.attn1`, weights.layerNorm(graph, x, `${block}.norm1`, LAYER_NORM_EPSILON))]);
+      x = graph.op('Add', [x, this.#feedForward(`${block}.ff.net`, weights.layerNorm(graph, x, `${block}.norm3`, LAYER_NORM_EPSILON))]);
     }
-    return graph.op('Add', [graph.op('Add', [sum.added, weights.tensor(sum.bias)]), sum.kept]);
+    return x;
   }
 
   /** Causal convolution of three taps. */
@@ -158,13 +157,6 @@ class Net {
     return this.block(`${name}.block2`, timed, config.estimator.channels);
   }
 
-  #addNorm({ added, kept, bias }: Sum, norm: string): readonly [normed: Value, sum: Value] {
-    const { graph, weights } = this.#options;
-    const inputs = [added, kept, weights.tensor(`${norm}.weight`), weights.tensor(`${norm}.bias`), weights.tensor(bias)];
-    const [normed = NONE, , , sum = NONE] = graph.ops('SkipLayerNormalization', inputs, 4, { epsilon: { float: LAYER_NORM_EPSILON } }, { domain: MICROSOFT });
-    return [normed, sum];
-  }
-
   #attention(name: string, rows: Value): Value {
     const { graph, weights, config, past, batch } = this.#options;
     const { heads, headDim } = config.estimator;
@@ -174,15 +166,12 @@ class Net {
     const split = (value: Value): Value => graph.op('Transpose', [graph.op('Reshape', [value, graph.ints([batch, -1, heads, headDim])])], { perm: [0, 2, 1, 3] });
     const [keys, values] = past.attend(split(k), split(v));
     const mixed = graph.op('MultiHeadAttention', [this.#frames(q, inner), keys, values, NONE, NONE, past.bias], { num_heads: heads }, { domain: MICROSOFT });
-    return weights.linear(graph, this.flat(mixed, inner), `${name}.to_out.0`, { bias: false });
+    return weights.linear(graph, this.flat(mixed, inner), `${name}.to_out.0`);
   }
 
   #feedForward(name: string, rows: Value): Value {
     const { graph, weights } = this.#options;
     const inner = graph.op('BiasGelu', [weights.linear(graph, rows, `${name}.0.proj`, { bias: false }), weights.tensor(`${name}.0.proj.bias`)], {}, { domain: MICROSOFT });
-    return weights.linear(graph, inner, `${name}.2`, { bias: false });
+    return weights.linear(graph, inner, `${name}.2`);
   }
 }
-
-/** added + kept + bias, not yet computed. */
-type Sum = { readonly added: Value; readonly kept: Value; readonly bias: string };
