@@ -92,7 +92,12 @@ export class HarmonicSource {
     const noise = this.#noise(this.#samples, count);
     const level = voiced ? config.nsfSigma : config.nsfAlpha / 3;
     for (let i = 0; i < count; i++) sum[i] = (sum[i] as number) + level * noise.merged(i);
-    for (let h = 0; h < this.#harmonics && voiced; h++) addSine({ sum, step: steps?.[h] ?? 0, start: (start[h] as number) + (steps?.[h] ?? 0) * (offset + 0.5), gain: config.nsfAlpha * (weights.weight[h] as number) });
+    if (voiced) {
+      weights.weight.forEach((weight, h) => {
+        const step = steps?.[h] ?? 0;
+        addSine({ sum, start: (start[h] as number) + step * (offset + 0.5), step, gain: config.nsfAlpha * weight });
+      });
+    }
     if (onSine) this.#reportSines({ count, voiced, level, start, steps, offset, noise });
     for (let i = 0; i < count; i++) out[i] = Math.tanh(sum[i] as number);
     this.#samples += count;

@@ -22,7 +22,7 @@ export type StreamOptions = {
 };
 
 /** Measured: shorter tiles repeat more context, longer ones leave the cache. */
-const TILE_FRAMES = 96;
+const TILE_FRAMES = 150;
 const PITCH_TILE_FRAMES = 512;
 
 export class VocoderStream {
