@@ -118,7 +118,7 @@ class ThreadedEngine implements Engine {
     const text = await this.#text;
     const voice = await this.#prepare(request.voice, signal);
     const { mode, instruction, language, speed, steps, streaming } = request;
-    yield* synthesize({ text: request.text, voice, mode, instruction, language, seed, speed, steps, streaming }, { text, ...this.#threads }, signal);
+    yield* synthesize({ text: request.text, voice, mode, instruction, language, seed, speed, steps, streaming }, { text, ...this.#threads, sampleRateHz: this.sampleRateHz }, signal);
   }
 
   convert(request: Parameters<Engine['convert']>[0], signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> } {
@@ -129,7 +129,7 @@ class ThreadedEngine implements Engine {
   async *#convert({ source, voice, speed, steps }: Parameters<Engine['convert']>[0], seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
     const prepared = await this.#prepare(voice, signal);
     const speechTokens = await this.#threads.acoustic.call('speechTokens', { audio: source }, signal);
-    const samples = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens] }, signal);
+    const samples = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens], deadlineMs: Date.now() }, signal);
     yield { samples, speechTokens: [...speechTokens] };
   }
 

@@ -8,6 +8,7 @@ import type { SigningKey } from '../shared/signing/index.ts';
 import { SignatureVerifier } from '../shared/signing/index.ts';
 import { openEngine } from './engine.ts';
 import type { EngineSettings } from './engine.ts';
+import { Admission } from './schedule/admission.ts';
 import { nodeMetrics } from './metrics/index.ts';
 import { nodeApp } from './server/app.ts';
 import { runJob } from './server/job.ts';
@@ -33,20 +34,12 @@ export async function serve(settings: ServeSettings): Promise<Running> {
   const keys = signingKeys(settings.nodeKeys);
   const engine = await openEngine(settings);
   const metrics = nodeMetrics();
-  let running = 0;
-  let draining = false;
+  const admission = new Admission();
   const app = nodeApp(
     {
-      async *run(job, signal) {
-        running += 1;
-        try {
-          yield* runJob(job, engine, { signal, metrics, draining });
-        } finally {
-          running -= 1;
-        }
-      },
+      run: (job, signal) => runJob(job, engine, { signal, metrics, admission }),
       voices: () => engine.voices(),
-      health: () => ({ status: draining ? 'draining' : 'ok', model: engine.modelName, running }),
+      health: () => ({ status: admission.closed ? 'draining' : 'ok', model: engine.modelName, running: admission.running, waiting: admission.waiting, estimatedWaitMs: Math.round(admission.estimatedWaitMs) }),
       metrics: () => metrics.text(),
     },
     new SignatureVerifier(keys),
@@ -64,8 +57,8 @@ export async function serve(settings: ServeSettings): Promise<Running> {
     nodeUrl: node.url,
     edgeUrl: edge?.url,
     async close() {
-      draining = true;
-      for (let waitedMs = 0; running > 0 && waitedMs < DRAIN_MS; waitedMs += 50) await new Promise((resolve) => setTimeout(resolve, 50));
+      admission.close();
+      for (let waitedMs = 0; admission.running > 0 && waitedMs < DRAIN_MS; waitedMs += 50) await new Promise((resolve) => setTimeout(resolve, 50));
       await edge?.close();
       await node.close();
       await engine.close();

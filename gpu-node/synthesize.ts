@@ -9,6 +9,7 @@
 import type { Mode } from '../shared/contract/job.ts';
 import { CosyError } from '../shared/errors/index.ts';
 import type { AcousticMethods, PreparedVoice } from './schedule/acoustic-thread.ts';
+import { Playback } from './schedule/playback.ts';
 import type { GenerateRequest, TokenBatch, TokenMethods } from './schedule/tokens-thread.ts';
 import type { Thread } from './runtime/thread.ts';
 import { oneAhead } from './schedule/ahead.ts';
@@ -38,6 +39,7 @@ export type Stages = {
   readonly text: TextFrontEnd;
   readonly tokens: Thread<TokenMethods>;
   readonly acoustic: Thread<AcousticMethods>;
+  readonly sampleRateHz: number;
 };
 
 /** Throws `input_empty` when nothing in the text can be spoken, `invalid_value` when voice and mode do not fit. */
@@ -48,9 +50,14 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, signal:
   if (segments.length === 0) throw new CosyError('input_empty', 'The text has nothing that can be spoken: give at least one word.');
   const requests = segments.map(({ ids }, i): GenerateRequest => ({ ...context, textIds: ids, seed: segmentSeed(request.seed, i) }));
   const read = request.streaming ? readOnce : readGuarded;
+  const playback = new Playback(stages.sampleRateHz);
   for await (const [i, tokens] of oneAhead(requests.map((reading) => () => read(reading, stages.tokens, signal)))) {
     const voicing = { key: request.voice.key, seed: segmentSeed(request.seed, i), speed: request.speed, steps: request.steps, prompt: mode !== 'sft' };
-    yield* request.streaming ? voiceInBlocks(tokens, voicing, stages, signal) : voiceWhole(tokens, voicing, stages, signal);
+    const sounds = request.streaming ? voiceInBlocks(tokens, voicing, playback, stages, signal) : voiceWhole(tokens, voicing, playback, stages, signal);
+    for await (const sound of sounds) {
+      playback.sent(sound.samples.length);
+      yield sound;
+    }
   }
 }
 
@@ -72,12 +79,12 @@ function endedWell(batches: readonly TokenBatch[]): boolean {
 
 type Voicing = { readonly key: string; readonly seed: number; readonly speed: number; readonly steps: number | undefined; readonly prompt: boolean };
 
-async function* voiceWhole(tokens: AsyncIterable<readonly number[]>, voicing: Voicing, stages: Stages, signal: AbortSignal): AsyncGenerator<Sound> {
+async function* voiceWhole(tokens: AsyncIterable<readonly number[]>, voicing: Voicing, playback: Playback, stages: Stages, signal: AbortSignal): AsyncGenerator<Sound> {
   const speechTokens = (await Array.fromAsync(tokens)).flat();
-  yield { samples: await stages.acoustic.call('whole', { ...voicing, speechTokens }, signal), speechTokens };
+  yield { samples: await stages.acoustic.call('whole', { ...voicing, speechTokens, deadlineMs: playback.deadlineMs }, signal), speechTokens };
 }
 
-async function* voiceInBlocks(tokens: AsyncIterable<readonly number[]>, voicing: Voicing, stages: Stages, signal: AbortSignal): AsyncGenerator<Sound> {
+async function* voiceInBlocks(tokens: AsyncIterable<readonly number[]>, voicing: Voicing, playback: Playback, stages: Stages, signal: AbortSignal): AsyncGenerator<Sound> {
   let { id, needed } = await stages.acoustic.call('open', voicing, signal);
   try {
     let waiting: number[] = [];
@@ -86,11 +93,11 @@ async function* voiceInBlocks(tokens: AsyncIterable<readonly number[]>, voicing:
       if (waiting.length < needed) continue;
       const speechTokens = waiting;
       waiting = [];
-      const made = await stages.acoustic.call('push', { id, speechTokens, last: false }, signal);
+      const made = await stages.acoustic.call('push', { id, speechTokens, last: false, deadlineMs: playback.deadlineMs }, signal);
       needed = made.needed;
       yield { samples: made.samples, speechTokens };
     }
-    const made = await stages.acoustic.call('push', { id, speechTokens: waiting, last: true }, signal);
+    const made = await stages.acoustic.call('push', { id, speechTokens: waiting, last: true, deadlineMs: playback.deadlineMs }, signal);
     yield { samples: made.samples, speechTokens: waiting };
   } finally {
     await stages.acoustic.call('close', { id });

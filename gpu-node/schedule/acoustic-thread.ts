@@ -15,6 +15,7 @@ import { decodePrompt, makeVoicePrompt, openVoiceSessions, speechTokens } from '
 import type { VoiceSessions } from '../voice/index.ts';
 import { voiceKey } from '../../shared/voice-prompt/index.ts';
 import { CosyError } from '../../shared/errors/index.ts';
+import { Turns } from './turns.ts';
 import { VoiceShelf } from './voice-shelf.ts';
 
 export type AcousticThreadOptions = SessionOptions & {
@@ -46,14 +47,17 @@ export type Voicing = {
 /** Samples at the model's rate, and how many more tokens make the next ones. */
 export type Pushed = { readonly samples: Float32Array; readonly needed: number };
 
+/** When the listener's sound runs out, in milliseconds since the epoch; the nearest deadline runs first. */
+export type Deadline = { readonly deadlineMs: number };
+
 export type AcousticMethods = {
   ready: (args: null) => Promise<void>;
   preset: (speaker: StoredSpeaker) => PreparedVoice;
   enroll: (args: { readonly audio: Uint8Array; readonly transcript: string | undefined }) => Promise<PreparedVoice>;
   speechTokens: (args: { readonly audio: Uint8Array }) => Promise<Int32Array>;
-  whole: (args: Voicing & { readonly speechTokens: readonly number[] }) => Promise<Transfer<Float32Array>>;
+  whole: (args: Voicing & Deadline & { readonly speechTokens: readonly number[] }, signal: AbortSignal) => Promise<Transfer<Float32Array>>;
   open: (args: Voicing) => Promise<{ readonly id: number; readonly needed: number }>;
-  push: (args: { readonly id: number; readonly speechTokens: readonly number[]; readonly last: boolean }) => Promise<Transfer<Pushed>>;
+  push: (args: Deadline & { readonly id: number; readonly speechTokens: readonly number[]; readonly last: boolean }, signal: AbortSignal) => Promise<Transfer<Pushed>>;
   close: (args: { readonly id: number }) => void;
 };
 
@@ -70,6 +74,7 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
   await warmUp(flow, vocoder, config);
 
   const shelf = new VoiceShelf(flow);
+  const turns = new Turns();
   const streams = new Map<number, Stream>();
   let nextId = 1;
 
@@ -96,10 +101,13 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
       return speechTokens(await sessions(), await decodePrompt(audio));
     },
 
-    async whole({ key, seed, speed, steps, prompt, speechTokens: tokens }) {
-      const mel = await flow.offline({ ...shelf.voice(key, { prompt, steps }), speechTokens: Int32Array.from(tokens) });
-      const samples = await vocoder.offline(mel, { noise: { seed }, speed });
-      return new Transfer(samples, [samples.buffer]);
+    whole({ key, seed, speed, steps, prompt, speechTokens: tokens, deadlineMs }, signal) {
+      return turns.run(deadlineMs, async () => {
+        signal.throwIfAborted();
+        const mel = await flow.offline({ ...shelf.voice(key, { prompt, steps }), speechTokens: Int32Array.from(tokens) });
+        const samples = await vocoder.offline(mel, { noise: { seed }, speed });
+        return new Transfer(samples, [samples.buffer]);
+      });
     },
 
     async open({ key, seed, speed, steps, prompt }) {
@@ -114,12 +122,15 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
       return { id, needed: stream.flow.needed };
     },
 
-    async push({ id, speechTokens: tokens, last }) {
-      const stream = streams.get(id);
-      if (!stream) throw new CosyError('internal_error', 'The stream was closed.');
-      const mel = await stream.flow.push(Int32Array.from(tokens), { last });
-      const samples = await stream.wave.push(stream.tempo ? stream.tempo.push(mel, { last }) : mel, { last });
-      return new Transfer({ samples, needed: last ? 0 : stream.flow.needed }, [samples.buffer]);
+    push({ id, speechTokens: tokens, last, deadlineMs }, signal) {
+      return turns.run(deadlineMs, async () => {
+        signal.throwIfAborted();
+        const stream = streams.get(id);
+        if (!stream) throw new CosyError('internal_error', 'The stream was closed.');
+        const mel = await stream.flow.push(Int32Array.from(tokens), { last });
+        const samples = await stream.wave.push(stream.tempo ? stream.tempo.push(mel, { last }) : mel, { last });
+        return new Transfer({ samples, needed: last ? 0 : stream.flow.needed }, [samples.buffer]);
+      });
     },
 
     close({ id }) {

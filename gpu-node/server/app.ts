@@ -16,7 +16,7 @@ export type Synthesis = {
   /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. */
   readonly run: (job: Job, signal: AbortSignal) => AsyncGenerator<Frame>;
   readonly voices: () => readonly { readonly name: string; readonly language: string | undefined }[];
-  readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number };
+  readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number };
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
 };

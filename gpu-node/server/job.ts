@@ -1,19 +1,22 @@
 /** One signed job → frames: the engine's sound, resampled and encoded, with its speech tokens beside it. */
 import type { Frame } from '../../shared/contract/frames.ts';
 import type { Job } from '../../shared/contract/job.ts';
-import { CosyError, isCosyError } from '../../shared/errors/index.ts';
+import { isCosyError } from '../../shared/errors/index.ts';
 import type { Engine } from '../engine.ts';
 import type { NodeMetrics } from '../metrics/index.ts';
+import type { Admission } from '../schedule/admission.ts';
 import { renderBytes } from '../render.ts';
 
-export type JobContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly draining: boolean };
+export type JobContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly admission: Admission };
 
-export async function* runJob(job: Job, engine: Engine, { signal, metrics, draining }: JobContext): AsyncGenerator<Frame> {
-  if (draining) throw new CosyError('draining', 'This node is shutting down: use another one.', { retryAfterMs: 1000 });
+export async function* runJob(job: Job, engine: Engine, { signal, metrics, admission }: JobContext): AsyncGenerator<Frame> {
   const startMs = performance.now();
-  metrics.running.inc();
   let outcome = 'cancelled';
+  let leave = () => {};
   try {
+    leave = await admission.enter(signal);
+    metrics.queueSeconds.observe((performance.now() - startMs) / 1000);
+    metrics.running.set(admission.running);
     const { seed, sounds } = engine.speak(job, signal);
     const rendered = await renderBytes(sounds, { format: job.format, fromHz: engine.sampleRateHz, sampleRateHz: job.sampleRateHz, volume: job.volume });
     yield { type: 'start', value: { sampleRateHz: job.sampleRateHz, contentType: rendered.contentType, seed } };
@@ -39,7 +42,8 @@ export async function* runJob(job: Job, engine: Engine, { signal, metrics, drain
     outcome = isCosyError(error) ? error.code : 'internal_error';
     throw error;
   } finally {
-    metrics.running.dec();
+    leave();
+    metrics.running.set(admission.running);
     metrics.jobs.inc({ outcome });
   }
 }

@@ -38,7 +38,7 @@ describe('POST /v1/audio/speech through the Worker', () => {
   let node: Listener;
   let edge: LocalEdge;
   beforeAll(async () => {
-    const synthesis = { run: counted, voices: () => [{ name: 'a', language: undefined }], health: () => ({ status: 'ok' as const, model: 'm', running: 0 }), metrics: async () => '' };
+    const synthesis = { run: counted, voices: () => [{ name: 'a', language: undefined }], health: () => ({ status: 'ok' as const, model: 'm', running: 0, waiting: 0, estimatedWaitMs: 0 }), metrics: async () => '' };
     node = await listen(nodeApp(synthesis, new SignatureVerifier([KEY])), '127.0.0.1', 0);
     edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: node.url.href, NODE_KEY: `${KEY.id}:${KEY.secret}` } });
   });

@@ -1,0 +1,36 @@
+/**
+ * Who runs next on a thread that does one thing at a time: the caller whose listener runs dry first. A new request's
+ * deadline is the moment it came, so its first chunk goes before a later chunk of a stream that still has sound to play.
+ */
+
+type Waiting = { readonly deadlineMs: number; readonly start: () => void };
+
+export class Turns {
+  #waiting: Waiting[] = [];
+  #busy = false;
+
+  get queued(): number {
+    return this.#waiting.length;
+  }
+
+  /** Runs `work` when it is its turn. Equal deadlines keep their order. `deadlineMs`: milliseconds since the epoch, Infinity for work nobody listens to. */
+  async run<T>(deadlineMs: number, work: () => Promise<T>): Promise<T> {
+    if (this.#busy) await new Promise<void>((start) => this.#waiting.push({ deadlineMs, start }));
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+      this.#next();
+    }
+  }
+
+  #next(): void {
+    let first = 0;
+    for (let i = 1; i < this.#waiting.length; i++) if ((this.#waiting[i]?.deadlineMs ?? 0) < (this.#waiting[first]?.deadlineMs ?? 0)) first = i;
+    const [next] = this.#waiting.splice(first, 1);
+    if (!next) return;
+    this.#busy = true;
+    next.start();
+  }
+}
