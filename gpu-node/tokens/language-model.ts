@@ -213,7 +213,7 @@ export class LanguageModel {
     const short = able.filter(({ queue }) => queue.length <= RIDE_ALONG);
     const others = short.some(({ queue }) => queue.length === 1) || short.length > 1;
     const decoding = short.filter(({ queue }) => queue.length === 1 || others);
-    const joining = able.filter((row) => row.queue.length > 0 && !decoding.includes(row)).sort((a, b) => a.id - b.id)[0];
+    const joining = able.filter((row) => row.queue.length > 0 && !decoding.includes(row)).toSorted((a, b) => a.id - b.id)[0];
     for (const row of able) if (row.queue.length === 0) this.#finish(row, { end: row.script.ended ?? 'stop' }, events);
 
     if (joining) await this.#feed([joining], decoding.length > 0 ? this.#limits.pieceRows : this.#limits.alonePieceRows, events);

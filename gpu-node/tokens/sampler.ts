@@ -80,7 +80,7 @@ function logSumExp(values: Float32Array): number {
 
 /** Stable descending sort, then entries while (float32 sum so far < topP) and (taken < topK). */
 export function plainNucleus(probabilities: Float32Array, { topP, topK }: SamplingConfig): Nucleus {
-  const order = Array.from(probabilities, (_, id) => id).sort((a, b) => probabilities[b]! - probabilities[a]! || a - b);
+  const order = Array.from(probabilities, (_, id) => id).toSorted((a, b) => probabilities[b]! - probabilities[a]! || a - b);
   const ids: number[] = [];
   let sum = 0;
   for (const id of order) {

@@ -54,9 +54,10 @@ export function wholeTextScript(options: WholeTextOptions): Script {
   const history = previous.slice(0, maxTokens);
   const speechRow = (id: number): number => rows.speech + id;
   const masked = stopIds(config).slice(0, options.officialStopMask ? 1 : 3);
-  let input: readonly number[] | undefined = [rows.start, ...options.promptText, ...text, rows.task, ...options.promptSpeech.map(speechRow), ...history.map(speechRow)];
+  const complete = history.length >= maxTokens;
+  let input: readonly number[] | undefined = complete ? undefined : [rows.start, ...options.promptText, ...text, rows.task, ...options.promptSpeech.map(speechRow), ...history.map(speechRow)];
   return {
-    ended: history.length >= maxTokens ? 'length' : undefined,
+    ended: complete ? 'length' : undefined,
     take() {
       const taken = input;
       input = undefined;
