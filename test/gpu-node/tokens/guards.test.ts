@@ -21,7 +21,7 @@ describe('guards on speech tokens', () => {
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 6560 }), fc.constantFrom(1, 1, 1, 2, 5, 25)), { maxLength: 300 }), (sounds) => {
         // A sound may be held, and no sound is among the three before it: speech, not a chant.
         const varied = sounds.filter(([token], i) => !sounds.slice(Math.max(0, i - 3), i).some(([earlier]) => earlier === token));
-        expect(watch(varied.flatMap(([token, times]) => new Array<number>(times).fill(token)))).toBeUndefined();
+        expect(watch(varied.flatMap(([token, times]) => Array.from({ length: times }, () => token)))).toBeUndefined();
       }),
     );
   });
@@ -30,7 +30,7 @@ describe('guards on speech tokens', () => {
     for (const period of [2, 7, 30, 100]) {
       const phrase = Array.from({ length: period }, (_, i) => i * 13);
       const speech = Array.from({ length: 60 }, (_, i) => 2000 + i);
-      const fired = watch([...speech, ...new Array<number[]>(60).fill(phrase).flat()]);
+      const fired = watch([...speech, ...Array.from({ length: 60 }, () => phrase).flat()]);
       expect(fired?.[1]).toBe('loop');
       expect(fired?.[0]).toBeLessThanOrEqual(60 + 3 * period + GUARD_LIMITS.loopTokens);
     }
@@ -42,7 +42,7 @@ describe('guards on speech tokens', () => {
   });
 
   it('report one sound that does not end as silence, also among known silent tokens', () => {
-    expect(watch([...Array.from({ length: 30 }, (_, i) => i), ...new Array<number>(100).fill(5)])).toEqual([80, 'silence']);
+    expect(watch([...Array.from({ length: 30 }, (_, i) => i), ...Array.from({ length: 100 }, () => 5)])).toEqual([80, 'silence']);
     const silentTokens = new Set([1, 2, 3]);
     expect(watch(Array.from({ length: 200 }, (_, i) => 1 + (i % 3)), { silentTokens, loopTokens: 1000, minDistinct: 0 })).toEqual([76, 'silence']);
   });

@@ -30,7 +30,7 @@ describe('the counter-based generator', () => {
   });
 
   it('is flat: each tenth of [0, 1) gets its share', () => {
-    const bins = new Array<number>(10).fill(0);
+    const bins = Array.from({ length: 10 }, () => 0);
     for (let position = 0; position < 10_000; position += 1) for (const value of uniformPair(7, position)) bins[Math.floor(value * 10)]! += 1;
     for (const count of bins) expect(Math.abs(count - 2000)).toBeLessThan(200);
   });
