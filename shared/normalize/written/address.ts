@@ -11,6 +11,7 @@ const CHUNK = /[A-Za-z0-9\-._~:/?#@!$&'*+=%\\]+/y;
 const SCHEME = /(?:https?|ftps?|file|wss?|ssh|git|rtsp|rtmp):\/\//i;
 const WWW = /(?<![A-Za-z0-9])www\d?\.[a-z0-9]/i;
 const MAIL_HOST = /@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)+[A-Za-z]{2,}/y;
+const LOCAL = /^localhost(?::\d{1,5})?(?:\/[\w./?=&-]*)?(?![\w-])/;
 const TAIL = /[.,:;!?'*]+$/;
 const DOMAIN = /^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.([A-Za-z]{2,24})(?::\d{1,5})?(?=$|[/?#:.!'])/;
 const IP = /^(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?::\d{1,5}|\/\d{1,2})?(?![\d.]*\d|[\w])/;
@@ -76,6 +77,8 @@ function addressAt(chunk: string, start: number): AddressForm | undefined {
   const lengthOf = (pattern: RegExp): number => pattern.exec(rest)?.[0].length ?? 0;
   const ip = lengthOf(IP) || lengthOf(IP6);
   if (ip > 2) return form('ip', chunk, start, start + ip);
+  const local = lengthOf(LOCAL);
+  if (local > 9) return form('domain', chunk, start, start + local);
   const path = lengthOf(PATH);
   if (path > 2) return form('path', chunk, start, start + path);
   const handle = lengthOf(HANDLE);

@@ -1,0 +1,44 @@
+/** English: the order in which rules are tried, per kind of written form. */
+import type { LanguageRules, Rule, RuleBook } from '../contract.ts';
+import { applyRules } from '../rules.ts';
+import { abbreviation } from './abbreviation.ts';
+import { chain, decades, magnitudes, numbered, ordinals, plainNumber } from './cardinal.ts';
+import { dayFirst, eraFirst, eras, monthFirst, numeric, quarters, weekdays, yearRange } from './date.ts';
+import { address } from './electronic.ts';
+import { emojiName } from './emoji.ts';
+import { followedBy, ofShape } from './look.ts';
+import { mixed, mixedVulgar, slashed, vulgar } from './fraction.ts';
+import { coordinate, feet, measure, percent, sizes } from './measure.ts';
+import { rupees, signAfter, signAlone, signFirst } from './money.ts';
+import { decimalComma, powers, range, ratio, spacedRange, spacedRatio, sums, version } from './range.ts';
+import { roman } from './roman.ts';
+import { sayAs } from './sayas.ts';
+import { state, street } from './street.ts';
+import { symbol } from './symbol.ts';
+import { telephone } from './telephone.ts';
+import { clock, duration, isoJoin } from './time.ts';
+
+/** One number by itself; what may follow it decides which rules are worth asking. */
+const SINGLES: readonly Rule[] = [
+  followedBy('a.-~:', clock), followedBy('a', duration), followedBy('a0', street), followedBy('a-./', dayFirst), followedBy('a', quarters), followedBy('-', sums),
+  telephone, followedBy('a', eras), followedBy('a£', ordinals), followedBy("a'", decades), followedBy('0-', mixed), followedBy('£', mixedVulgar),
+  followedBy('£', coordinate), followedBy("'£", feet), followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('ax*^£', powers), followedBy('x×X£', sizes),
+  followedBy('a-£', measure), followedBy('a', magnitudes), followedBy(':', spacedRatio), followedBy('-~', spacedRange), version, followedBy(',', decimalComma), plainNumber,
+];
+/** Numbers joined without blanks. */
+const CHAINS: readonly Rule[] = [
+  clock, dayFirst, sums, telephone, followedBy('a', eras), numeric, yearRange, followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('a-£', measure), range, ratio, slashed, chain,
+];
+const NUMBERS: readonly Rule[] = [...SINGLES.map((rule) => ofShape('single', rule)), ...CHAINS.map((rule) => ofShape('chain', rule)), chain];
+const WORDS: readonly Rule[] = [isoJoin, signFirst, rupees, monthFirst, quarters, weekdays, eraFirst, numbered, state, abbreviation, roman];
+const SYMBOLS: readonly Rule[] = [signFirst, numbered, vulgar, signAlone, symbol];
+
+const BOOK: RuleBook = { number: NUMBERS, word: WORDS, symbol: SYMBOLS, address: [address] };
+
+/** English rules. */
+export const en: LanguageRules = {
+  language: 'en',
+  read: (scope) => applyRules(BOOK, scope),
+  sayAs,
+  emoji: emojiName,
+};
