@@ -4,12 +4,14 @@
  * In: entries. Out: matches with readings; they are applied before every rule and no rule touches them.
  */
 import type { Language, LexiconEntry, Span } from './contract.ts';
+import { findControls } from './control.ts';
+import { pronounce } from './pronounce/index.ts';
 import { fold } from './written/fold.ts';
 
 /** Bounds the automaton (about a million states) and the walk along shorter matches at one place. */
 export const LEXICON_LIMITS = { entries: 50_000, textUnits: 64, readingUnits: 256 } as const;
 
-export type LexiconMatch = Span & { entry: LexiconEntry };
+export type LexiconMatch = Span & { entry: LexiconEntry; reading: string };
 
 /** Compiled entries; `find` runs in time linear in the text. Build one with compileLexicon. */
 export type Lexicon = {
@@ -26,6 +28,8 @@ type Automaton = {
   output: Int32Array;
   depth: Int32Array;
   entries: Map<number, LexiconEntry[]>;
+  /** What each entry says, pronunciations respelled. */
+  readings: Map<LexiconEntry, string>;
 };
 
 /**
@@ -50,6 +54,14 @@ function checkEntry(entry: LexiconEntry, index: number): void {
   }
 }
 
+function readingOf(entry: LexiconEntry, index: number): string {
+  const { reading, pronunciation = '', alphabet = 'pinyin' } = entry;
+  const said = reading ?? pronounce(pronunciation, alphabet);
+  if (said === undefined) throw new RangeError(`Lexicon entry ${index}: pronunciation is not valid ${alphabet}.`);
+  if (findControls(said).length > 0) throw new RangeError(`Lexicon entry ${index}: reading holds a control token.`);
+  return said;
+}
+
 function build(entries: readonly LexiconEntry[]): Automaton {
   const next = new Map<number, number>();
   const depths: number[] = [0];
@@ -72,11 +84,12 @@ function build(entries: readonly LexiconEntry[]): Automaton {
     }
     ends.set(state, [...(ends.get(state) ?? []), entry]);
   }
-  return link({ next, depths, units, parents, ends });
+  const readings = new Map(entries.map((entry, index) => [entry, readingOf(entry, index)]));
+  return link({ next, depths, units, parents, ends }, readings);
 }
 
 /** Fail and output links, breadth first (states of one depth only need shallower ones). */
-function link(trie: { next: Map<number, number>; depths: number[]; units: number[]; parents: number[]; ends: Map<number, LexiconEntry[]> }): Automaton {
+function link(trie: { next: Map<number, number>; depths: number[]; units: number[]; parents: number[]; ends: Map<number, LexiconEntry[]> }, readings: Map<LexiconEntry, string>): Automaton {
   const { next, depths, units, parents, ends } = trie;
   const fail = new Int32Array(depths.length);
   const output = new Int32Array(depths.length);
@@ -90,11 +103,11 @@ function link(trie: { next: Map<number, number>; depths: number[]; units: number
     fail[state] = target;
     output[state] = ends.has(target) ? target : (output[target] ?? 0);
   }
-  return { next, fail, output, depth: Int32Array.from(depths), entries: ends };
+  return { next, fail, output, depth: Int32Array.from(depths), entries: ends, readings };
 }
 
 function findAll(automaton: Automaton, text: string, languageAt: (offset: number) => Language | undefined): LexiconMatch[] {
-  const { next, fail, output, depth, entries } = automaton;
+  const { next, fail, output, depth, entries, readings } = automaton;
   const kept: LexiconMatch[] = [];
   const units = key(text);
   let state = 0;
@@ -106,7 +119,7 @@ function findAll(automaton: Automaton, text: string, languageAt: (offset: number
     for (; ending !== 0; ending = output[ending] ?? 0) {
       const start = at + 1 - (depth[ending] ?? 0);
       const entry = (entries.get(ending) ?? []).findLast((one) => fits(one, { text, start, end: at + 1 }, languageAt));
-      if (entry !== undefined && keep(kept, { start, end: at + 1, entry })) break;
+      if (entry !== undefined && keep(kept, { start, end: at + 1, entry, reading: readings.get(entry) ?? '' })) break;
     }
   }
   return kept;
