@@ -23,9 +23,15 @@ export const telephoneRules: readonly Rule[] = [
   }),
   jaPattern({
     class: 'telephone',
-    rule: 'digits/area-code-in-brackets',
-    match: /(?<a>0\d{1,4})\)\s?(?<b>\d{1,4})-(?<c>\d{4})(?!\d)/y,
-    read: ({ a = '', b = '', c = '' }, place) => (place.before(1) === '(' ? [a, b, c].map(jaDigits).join('の') : undefined),
+    rule: 'digits/bracketed-area',
+    match: /(?<=\()(?<n>\d{2,5}\)[-\s]{0,2}\d{1,4}[-\s]\d{4})(?![\d.:/-])/y,
+    read: ({ n = '' }, { start }) => ({ reading: grouped(n), start: start - 1 }),
+  }),
+  jaPattern({
+    class: 'telephone',
+    rule: 'digits/local',
+    match: /(?<n>(?<a>\d{3,4})-(?<b>\d{4}))(?![\d.:/-]|\s?[年円人個名万億])/y,
+    read: ({ n = '', a = '', b = '' }, place) => (place.scope.hints.dash !== undefined || isYearRange(a, b) ? undefined : grouped(n)),
   }),
   jaPattern({
     class: 'digits',
@@ -34,6 +40,10 @@ export const telephoneRules: readonly Rule[] = [
     read: ({ n = '' }) => grouped(n),
   }),
 ];
+
+function isYearRange(a: string, b: string): boolean {
+  return /^(?:1[0-9]|20|21)\d\d$/.test(a) && /^(?:1[0-9]|20|21)\d\d$/.test(b);
+}
 
 /** Codes told by the words before them, or by their zeros. */
 export const codeRules: readonly Rule[] = [

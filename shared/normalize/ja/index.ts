@@ -19,7 +19,7 @@ import { wordRules } from './word.ts';
 
 const BOOK: RuleBook = {
   number: [
-    ...telephoneRules, ...dateRules, ...timeRules, ...codeRules, ...moneyRules, ...fractionRules, ...measureRules, ...rangeRules, ...counterRules, ...cardinalRules,
+    ...telephoneRules, ...dateRules, ...timeRules, ...codeRules, ...moneyRules, ...measureRules, ...fractionRules, ...rangeRules, ...counterRules, ...cardinalRules,
   ],
   symbol: [readUnitSign, ...moneySignRules, ...symbolRules],
   word: [...moneyWordRules, ...eraRules, ...halfDayRules, ...wordRules],

@@ -20,7 +20,7 @@ const SPEEDS: Record<string, string> = { hour: '時速', minute: '分速', secon
 /** Letters that are mostly no unit beside Japanese (4K, 5G, 7B, 1080p). */
 const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'pt', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'sq', 'MP', 'PS', 'P', 'pc', 'MT', 'wt', 'HP', 'cd', 'J', 'deg', 'AU']);
 
-const MEASURED = new RegExp(`(?<a>${NUMBER})(?:(?:℃|°C|%)?${TO}(?<b>${NUMBER}))?(?<s>\\s?${SCALE})?(?<gap> ?)`, 'y');
+const MEASURED = new RegExp(`(?:(?<n>\\d{1,6})/(?<m>\\d{1,6})|(?<a>${NUMBER})(?:(?:℃|°C|%)?${TO}(?<b>${NUMBER}))?(?<s>\\s?${SCALE})?)(?<gap> ?)`, 'y');
 
 /** A number, or two, before a unit symbol. */
 export function readMeasure(scope: Scope, index: number): Replacement | undefined {
@@ -30,10 +30,10 @@ export function readMeasure(scope: Scope, index: number): Replacement | undefine
   MEASURED.lastIndex = form.start + (joined === undefined ? 0 : 1);
   const match = MEASURED.exec(scope.folded);
   if (match === null) return undefined;
-  const { a = '', b, s = '' } = match.groups ?? {};
+  const { a = '', b, s = '', n, m = '' } = match.groups ?? {};
   const unit = unitAt(scope.folded, MEASURED.lastIndex);
   if (unit === undefined || unit.end > scope.to || cutsForm(scope, index, unit.end) || !isUnitHere(unit)) return undefined;
-  const spoken = say(unit, jaRange(a, b) + s.trim());
+  const spoken = say(unit, n === undefined ? jaRange(a, b) + s.trim() : `${jaAmount(m)}分の${jaAmount(n)}`);
   if (spoken === undefined) return undefined;
   return { start: form.start, end: unit.end, class: 'measure', rule: 'measure/unit', reading: (joined ?? '') + spoken };
 }

@@ -77,6 +77,12 @@ export const dateRules: readonly Rule[] = [
     match: new RegExp(String.raw`(?<a>\d{4})(?:\s?年)?${TO}(?<b>\d{4}|\d{2}(?=\s?年))(?=\s?(?:年|赛季|赛事|学年|財年|财年|財政|届|學年))`, 'y'),
     read: ({ a = '', b = '' }, place) => `${zhDigits(a)}${/\d\s?年/.test(place.scope.folded.slice(place.start, place.end)) ? '年' : ''}到${zhDigits(b)}`,
   }),
+  zhPattern({
+    class: 'range',
+    rule: 'date/bare-year-range',
+    match: /(?<a>(?:19|20)\d{2})\s?[-~—]{1,2}\s?(?<b>(?:19|20)\d{2})(?![\d.:/-])(?!\s?[元个個名人万萬亿億米公%])/y,
+    read: ({ a = '', b = '' }, place) => (a < b && place.scope.hints.integer !== 'cardinal' && place.scope.hints.dash !== 'score' ? `${zhDigits(a)}到${zhDigits(b)}` : undefined),
+  }),
   zhPattern({ class: 'date', rule: 'date/year', match: /(?<y>\d{1,4})(?=\s?年)/y, read: readYear }),
   zhPattern({
     class: 'date',

@@ -40,9 +40,21 @@ export const telephoneRules: readonly Rule[] = [
   }),
   zhPattern({
     class: 'telephone',
+    rule: 'digits/bracketed-area',
+    match: /(?<=\()(?<n>\d{2,4}\)[-\s]{0,2}\d{3,4}[-\s]?\d{4})(?![\d.:/-])/y,
+    read: ({ n = '' }, { start }) => ({ reading: zhDigits(n.replaceAll(/\D/g, ''), true), start: start - 1 }),
+  }),
+  zhPattern({
+    class: 'telephone',
     rule: 'digits/grouped-code',
     match: /(?<n>\d{3,4}(?:[-\s]\d{4}){2,4}(?:[-\s]\d{1,3})?|0\d{2,3}|(?<=\(0\d{2,3}\)\s?)\d{7,8})(?![\d.:/-])/y,
     read: ({ n = '' }) => zhDigits(n.replaceAll(/\D/g, ''), true),
+  }),
+  zhPattern({
+    class: 'telephone',
+    rule: 'digits/local',
+    match: /(?<a>\d{3,4})-(?<b>\d{4})(?![\d.:/-]|\s?[年元个個名人万萬亿億])/y,
+    read: ({ a = '', b = '' }, place) => (place.scope.hints.dash !== undefined || isYearRange(a, b) ? undefined : zhDigits(a + b, true)),
   }),
   zhPattern({
     class: 'digits',
@@ -51,6 +63,10 @@ export const telephoneRules: readonly Rule[] = [
     read: ({ n = '', x = '' }) => zhDigits(n, true) + (/\d/.test(x) ? zhDigits(x, true) : 'X'),
   }),
 ];
+
+function isYearRange(a: string, b: string): boolean {
+  return /^(?:1[0-9]|20|21)\d\d$/.test(a) && /^(?:1[0-9]|20|21)\d\d$/.test(b);
+}
 
 /** Codes told by the words around them. */
 export const codeRules: readonly Rule[] = [

@@ -21,7 +21,7 @@ import { wordRules } from './word.ts';
 
 const BOOK: RuleBook = {
   number: [
-    ...ordinalRules, ...telephoneRules, ...dateRules, ...timeRules, ...codeRules, ...moneyRules, ...fractionRules, ...tenThousandRules, ...measureRules, ...rangeRules, ...cardinalRules,
+    ...ordinalRules, ...telephoneRules, ...dateRules, ...timeRules, ...codeRules, ...moneyRules, ...tenThousandRules, ...measureRules, ...fractionRules, ...rangeRules, ...cardinalRules,
   ],
   symbol: [readUnitSign, ...moneySignRules, ...symbolRules],
   word: [...moneyWordRules, ...wordRules],

@@ -25,7 +25,7 @@ const TIMES: Record<string, string> = { hour: '小时', minute: '分钟', second
 /** Single capitals and the like that are mostly no unit beside Chinese (4K, 5A级, 3D, 7B, 1080p). */
 const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'A', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'pt', 'ct', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'rad', 'sq', 'MP', 'PS', 'in', 'P', 'J', 'bit', 'pc', 'MT', 'st', 'wt', 'HP', 'lm', 'Th', 'cd', 'kA', 'Mt', 'fm', 'EV', 'pm']);
 
-const MEASURED = new RegExp(`(?<a>${NUMBER})(?:(?:℃|°C)?${TO}(?<b>${NUMBER}))?(?<s>\\s?${SCALE})?(?<gap> ?)`, 'y');
+const MEASURED = new RegExp(`(?:(?<n>\\d{1,6})/(?<m>\\d{1,6})|(?<a>${NUMBER})(?:(?:℃|°C)?${TO}(?<b>${NUMBER}))?(?<s>\\s?${SCALE})?)(?<gap> ?)`, 'y');
 
 /** A number, or two, before a unit symbol. */
 export function readMeasure(scope: Scope, index: number): Replacement | undefined {
@@ -35,12 +35,13 @@ export function readMeasure(scope: Scope, index: number): Replacement | undefine
   MEASURED.lastIndex = form.start + (joined === undefined ? 0 : 1);
   const match = MEASURED.exec(scope.folded);
   if (match === null || /[A-Za-z]/.test(scope.folded[form.start - 1] ?? '')) return undefined;
-  const { a = '', b, s = '', gap = '' } = match.groups ?? {};
+  const { a = '', b, s = '', n, m = '', gap = '' } = match.groups ?? {};
   const at = MEASURED.lastIndex;
   const unit = unitAt(scope.folded, at);
   if (unit === undefined || unit.end > scope.to || cutsForm(scope, index, unit.end)) return undefined;
   if (!isUnitHere(unit, gap, a, placeOf(scope, form.start, unit.end).after(3))) return undefined;
-  const spoken = say(unit, a, b, s.trim());
+  const amount = n === undefined ? undefined : `${zhAmount(m, 'plain')}分之${zhAmount(n, 'plain')}`;
+  const spoken = say(unit, { a, b, scale: s.trim(), amount });
   return spoken === undefined ? undefined : { start: form.start, end: unit.end, class: 'measure', rule: 'measure/unit', reading: (joined ?? '') + spoken };
 }
 
@@ -54,11 +55,13 @@ function isUnitHere(unit: Unit, gap: string, a: string, after: string): boolean 
   return false;
 }
 
-function say(unit: Unit, a: string, b: string | undefined, scale: string): string | undefined {
+type Amount = { a: string; b: string | undefined; scale: string; amount: string | undefined };
+
+function say(unit: Unit, { a, b, scale, amount: fraction }: Amount): string | undefined {
   const over = nameAll(unit.over);
   if (over === undefined) return undefined;
-  if (over.endsWith('度') && over !== '度') return temperature(a, b, over);
-  const amount = zhRange(a, b, b === undefined && scale === '' ? 'count' : 'amount') + scale;
+  if (over.endsWith('度') && over !== '度' && fraction === undefined) return temperature(a, b, over);
+  const amount = fraction ?? zhRange(a, b, b === undefined && scale === '' ? 'count' : 'amount') + scale;
   if (unit.under.length === 0) return amount + over;
   const time = unit.under.length === 1 ? TIMES[unit.under[0]?.unit ?? ''] : undefined;
   const speed = time !== undefined && unit.under[0]?.prefix === '' && unit.under[0].power === 1 && unit.over[0]?.unit === 'metre';
