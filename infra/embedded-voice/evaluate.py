@@ -1,12 +1,21 @@
-"""Intelligibility and voice similarity on the held-out sentences.
+"""Figures of a voice folder, stage by stage, on sentences that were never trained on.
 
-stages: teacher = teacher audio, vocoder = HiFT on the teacher's mel, encoder = codes from the teacher's alignment -> flow encoder -> HiFT (diagnosis), tokens = codes from the teacher's alignment -> flow -> HiFT,
-tokenizer = codes found in the teacher audio by the ONNX speech tokenizer -> flow -> HiFT, text = text -> LM -> flow -> HiFT. Error rates: words for English, characters for Mandarin, by Whisper base (CTranslate2, int8, beam 5).
+stages  teacher    the teacher's audio
+        vocoder    HiFT on the teacher's mel
+        encoder    codes of the teacher's alignment -> flow encoder -> HiFT (diagnosis)
+        tokens     codes of the teacher's alignment -> flow -> HiFT
+        stream     the same with the flow's streaming masks
+        tokenizer  codes that the ONNX speech tokenizer finds in the teacher's audio -> flow -> HiFT
+        text       text -> LM -> flow -> HiFT
+Error rates (words for English, characters for Mandarin) by Whisper base (CTranslate2, int8, beam 5, greedy temperature 0), similarity to the teacher by
+resemblyzer, pitch as the vocoder's F0 predictor reads it from the mel, level in dB of full scale, and odd lengths: under 0.6 or over 1.6 of
+the teacher's, or a pause of more than a second.
 """
 import argparse
 import json
 import os
 import re
+import time
 
 import numpy as np
 import torch
@@ -38,83 +47,130 @@ def distance(a, b):
     return d[-1]
 
 
+class Judge:
+    """recogniser and speaker encoder"""
+
+    def __init__(self, whisper, threads, similarity):
+        from faster_whisper import WhisperModel
+        self.asr = WhisperModel(whisper, device="cpu", compute_type="int8", cpu_threads=threads)
+        self.enc = None
+        if similarity:
+            from resemblyzer import VoiceEncoder
+            self.enc = VoiceEncoder("cpu", verbose=False)
+
+    def hear(self, wav, lang):
+        wav = np.pad(wav, (0, 6000))       # the recogniser drops a last word that ends at the very end
+        w16 = data.resample16(torch.from_numpy(np.ascontiguousarray(wav))).numpy()
+        seg, _ = self.asr.transcribe(w16, language=lang, beam_size=5, initial_prompt="以下是普通话的句子。" if lang == "zh" else None,
+                                     condition_on_previous_text=False, temperature=0.0)
+        return "".join(s.text for s in seg)
+
+    def alike(self, a, b):
+        if self.enc is None or len(a) < 8000:
+            return None
+        x, y = (self.enc.embed_utterance(data.resample16(torch.from_numpy(np.ascontiguousarray(w))).numpy()) for w in (a, b))
+        return float(np.dot(x, y))
+
+
+def longest_pause(w):
+    """seconds between sounds, the ends not counted"""
+    e = np.abs(w[: len(w) // 240 * 240]).reshape(-1, 240).max(1) > 0.01
+    on = np.nonzero(e)[0]
+    return float(np.diff(on).max()) / 100 if len(on) > 1 else 0.0
+
+
+def speak(voice, stage, u, tokenizer, seed):
+    """-> waveform, mel or None"""
+    if stage == "teacher":
+        return u["wav"].float().numpy() / 32767, None
+    if stage == "vocoder":
+        mel = u["mel"].float()[None]
+    elif stage == "encoder":
+        mel = voice.encoder_mel(u["speech"], u["voice"])
+    elif stage == "tokens":
+        mel = voice.mel(u["speech"], u["voice"])
+    elif stage == "stream":
+        mel = voice.mel(u["speech"], u["voice"], streaming=True)
+    elif stage == "tokenizer":
+        f = u["whisper"].float()[None].numpy()
+        mel = voice.mel(tokenizer.run(None, {"feats": f, "feats_length": np.array([f.shape[2]], np.int32)})[0].flatten(), u["voice"])
+    else:
+        t = voice.tokens(u["text"], seed=seed)
+        if not t:
+            return np.zeros(4800, np.float32), None
+        mel = voice.mel(t, u["voice"])
+    return voice.wav(mel), mel
+
+
+def pitch_match(voice, mel, f0):
+    """correlation of log F0 where both are voiced"""
+    with torch.inference_mode():
+        p = voice.hift.f0_predictor(mel)[0].numpy()
+    f0 = f0.numpy()[: len(p)]
+    ok = (p[: len(f0)] > 50) & (f0 > 50)
+    return float(np.corrcoef(np.log(p[: len(f0)][ok]), np.log(f0[ok]))[0, 1]) if ok.sum() > 20 else None
+
+
+def mean(xs):
+    xs = [x for x in xs if x is not None]
+    return round(float(np.mean(xs)), 3) if xs else None
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--held", required=True)
     ap.add_argument("--model", required=True)
     ap.add_argument("--whisper", required=True)
-    ap.add_argument("--stages", nargs="+", default=["teacher", "vocoder", "tokens", "text"])
+    ap.add_argument("--stages", nargs="+", default=["teacher", "vocoder", "tokens", "stream", "tokenizer", "text"])
     ap.add_argument("--wav-out")
-    ap.add_argument("--limit", type=int, default=1000)
-    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--json", help="file for the figures")
+    ap.add_argument("--limit", type=int, default=1000, help="sentences per language")
+    ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--similarity", action="store_true")
     ap.add_argument("--temperature", type=float, default=1.0)
     ap.add_argument("--guidance", type=float)
     ap.add_argument("--show", action="store_true")
     a = ap.parse_args()
     import soundfile as sf
-    from faster_whisper import WhisperModel
+    from infer import Voice
     torch.set_num_threads(a.threads)
-    utts = [data.features(x, w) for x, w in data.utterances(a.held)]
-    utts = codes.assign(utts, json.load(open(os.path.join(a.model, "pitch.json"))) if os.path.exists(os.path.join(a.model, "pitch.json")) else data.f0_stats(utts))
-    en, zh = [u for u in utts if u["lang"] == "en"][: a.limit], [u for u in utts if u["lang"] == "zh"][: a.limit]
-    asr = WhisperModel(a.whisper, device="cpu", compute_type="int8", cpu_threads=a.threads)
-    voice = None
-    if a.stages != ["teacher"]:
-        from infer import Voice
-        voice = Voice(a.model, a.threads, a.temperature, a.guidance)
+    utts = codes.assign([data.features(x, w) for x, w in data.utterances(a.held)], json.load(open(os.path.join(a.model, "pitch.json"))))
+    voice, judge, tok = Voice(a.model, a.threads, a.temperature, a.guidance), Judge(a.whisper, a.threads, a.similarity), None
     if "tokenizer" in a.stages:
         import onnxruntime as ort
         tok = ort.InferenceSession(os.path.join(a.model, "speech_tokenizer_v2.onnx"), providers=["CPUExecutionProvider"])
-    enc = None
-    if a.similarity:
-        from resemblyzer import VoiceEncoder
-        enc = VoiceEncoder("cpu", verbose=False)
+    if a.wav_out:
+        os.makedirs(a.wav_out, exist_ok=True)
     out = {}
     for st in a.stages:
-        res = {}
-        for lang, group in (("en", en), ("zh", zh)):
-            e = n = 0
-            sims, secs = [], []
-            for u in group:
+        out[st] = {}
+        for lang in ("en", "zh"):
+            rows = []
+            for u in [u for u in utts if u["lang"] == lang][: a.limit]:
                 ref = u["wav"].float().numpy() / 32767
-                if st == "teacher":
-                    w = ref
-                elif st == "vocoder":
-                    w = voice.wav(u["mel"].float()[None])
-                elif st == "tokens":
-                    w = voice.wav(voice.mel(u["speech"], u["voice"]))
-                elif st == "encoder":
-                    w = voice.wav(voice.encoder_mel(u["speech"]))
-                elif st == "tokenizer":
-                    f = u["whisper"].float()[None].numpy()
-                    t = tok.run(None, {"feats": f, "feats_length": np.array([f.shape[2]], np.int32)})[0].flatten()
-                    w = voice.wav(voice.mel(t, u["voice"]))
-                else:
-                    t = voice.tokens(u["text"], seed=1)
-                    w = voice.wav(voice.mel(t if len(t) else [0], u["voice"])) if len(t) else np.zeros(4800, np.float32)
-                secs.append(len(w) / 24000)
-                w16 = data.resample16(torch.from_numpy(np.ascontiguousarray(w))).numpy()
-                seg, _ = asr.transcribe(w16, language=lang, beam_size=5, initial_prompt="以下是普通话的句子。" if lang == "zh" else None,
-                                        condition_on_previous_text=False, temperature=0.0)
-                hyp = "".join(s.text for s in seg)
+                t0 = time.time()
+                w, mel = speak(voice, st, u, tok, a.seed)
+                took = time.time() - t0
+                hyp = judge.hear(w, lang)
                 r, h = (norm_zh(u["raw"]), norm_zh(hyp)) if lang == "zh" else (norm_en(u["raw"]), norm_en(hyp))
-                d = min(distance(r, h), len(r)) if st == "text" else distance(r, h)
-                e += d; n += len(r)
-                if enc is not None:
-                    r16 = data.resample16(torch.from_numpy(ref)).numpy()
-                    sims.append(float(np.dot(enc.embed_utterance(w16), enc.embed_utterance(r16))))
+                ratio = len(w) / len(ref)
+                rows.append(dict(wrong=distance(r, h), of=len(r), seconds=len(w) / 24000, took=took, ratio=ratio,
+                                 odd=not 0.6 <= ratio <= 1.6 or longest_pause(w) > 1.0, level=10 * np.log10(np.mean(w ** 2) + 1e-9),
+                                 alike=judge.alike(w, ref), pitch=pitch_match(voice, mel, u["f0"]) if mel is not None and st != "text" else None))
                 if a.show:
-                    print(f"  {st} {u['id']} {u['voice']} {len(w)/24000:.1f}s {d}/{len(r)} | {u['raw']} | {hyp}", flush=True)
+                    print(f"  {st} {u['id']} {u['voice']} {len(w)/24000:.1f}s {rows[-1]['wrong']}/{len(r)} | {u['raw']} | {hyp}", flush=True)
                 if a.wav_out:
-                    os.makedirs(a.wav_out, exist_ok=True)
                     sf.write(os.path.join(a.wav_out, f"{st}_{u['id']}.wav"), w, 24000)
-            if n:
-                res[lang] = dict(error=round(100 * e / n, 1), units=n, seconds=round(sum(secs), 1))
-                if sims:
-                    res[lang]["similarity"] = round(float(np.mean(sims)), 3)
-        out[st] = res
-        print(st, json.dumps(res), flush=True)
+            if rows:
+                out[st][lang] = dict(error=round(100 * sum(r["wrong"] for r in rows) / sum(r["of"] for r in rows), 1), units=sum(r["of"] for r in rows),
+                                     similarity=mean(r["alike"] for r in rows), pitch=mean(r["pitch"] for r in rows), length=mean(r["ratio"] for r in rows),
+                                     odd=sum(r["odd"] for r in rows), level=mean(r["level"] for r in rows),
+                                     rtf=round(sum(r["took"] for r in rows) / sum(r["seconds"] for r in rows), 3))
+        print(st, json.dumps(out[st]), flush=True)
+    if a.json:
+        with open(a.json, "w") as f:
+            json.dump(out, f, indent=1)
 
 
 if __name__ == "__main__":

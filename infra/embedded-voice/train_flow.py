@@ -77,7 +77,7 @@ def warmstart(net, batches):
         store, xs, ys = {}, [], []
         hook = est.final_proj.register_forward_hook(lambda m, i, o: store.__setitem__("h", i[0]))
         for b in batches:
-            flow_loss(net, b, mean_field(net, b))
+            flow_loss(net, b, mean_field(net, b), 1.0)
             keep = b["keep"]
             xs.append(store["h"].transpose(1, 2)[keep]); ys.append(b["target"].transpose(1, 2)[keep])
         hook.remove()
@@ -93,22 +93,39 @@ def mean_field(net, b):
     return encode(net, b["tok"], b["n_tok"], b["streaming"])
 
 
-def flow_loss(net, b, mu):
-    """flow matching on b["mel"]; t follows the density of the inference schedule"""
+def flow_loss(net, b, mu, spread):
+    """Flow matching towards m + spread * (mel - m), where m is the estimator's own answer at t = 0: there the noise says nothing about the mel, so
+    the best answer is the mean mel of this text and voice. spread 1 is the usual flow; a smaller one gives calmer mels, which a small network
+    needs: it cannot learn the fine structure and would speak it as noise. Every other utterance trains t = 0, the others a time of the inference schedule."""
     x1 = b["mel"].transpose(1, 2)
     keep = b["keep"].unsqueeze(1).to(x1)
     n = x1.shape[0]
-    t = 1 - torch.cos(math.pi / 2 * 0.92 * torch.rand(n, 1, 1, device=x1.device))
     z = torch.randn_like(x1)
-    y, u = (1 - (1 - 1e-6) * t) * z + t * x1, x1 - (1 - 1e-6) * z
-    spk, cond = offset(net, b["emb"]), b["cond"].transpose(1, 2)
-    mu = mu.transpose(1, 2)
+    spk, cond, mu = offset(net, b["emb"]), b["cond"].transpose(1, 2), mu.transpose(1, 2)
     if net.decoder.training_cfg_rate > 0 and net.training:
         on = (torch.rand(n, device=x1.device) > net.decoder.training_cfg_rate).to(mu)
         mu, spk, cond = mu * on.view(-1, 1, 1), spk * on.view(-1, 1), cond * on.view(-1, 1, 1)
-    p = net.decoder.estimator(y, keep, mu, t.view(-1), spk, cond, streaming=b["streaming"])
-    b["target"] = u
-    return masked((p.float() - u) ** 2, keep)
+
+    def ask(y, t, part=slice(None)):
+        return net.decoder.estimator(y, keep[part], mu[part], t, spk[part], cond[part], streaming=b["streaming"]).float()
+    t = 1 - torch.cos(math.pi / 2 * 0.92 * torch.rand(n, device=x1.device))
+    goal = x1
+    if spread < 1:
+        t[::2] = 0
+        later = slice(1, None, 2)
+        if n > 1:
+            with torch.no_grad():
+                mean = z[later] + ask(z[later], torch.zeros_like(t[later]), later)
+            way = x1.clone()
+            way[later] = mean + spread * (x1[later] - mean)
+            goal = way if spread > 0 else x1
+            y = (1 - t.view(-1, 1, 1)) * z + t.view(-1, 1, 1) * way
+        else:
+            y = z
+    else:
+        y = (1 - t.view(-1, 1, 1)) * z + t.view(-1, 1, 1) * x1
+    b["target"] = goal - z
+    return masked((ask(y, t) - b["target"]) ** 2, keep)
 
 
 class Batches:
@@ -160,6 +177,7 @@ def main():
     ap.add_argument("--init", help="flow.pt to start from; default is flow.pt of the work folder, if it is there")
     ap.add_argument("--crop", type=int, default=125, help="longest piece, in speech tokens")
     ap.add_argument("--aux", type=float, default=1.0, help="weight of the direct mel loss in the flow stage")
+    ap.add_argument("--spread", type=float, default=0.0, help="how much of the mel's variation around its mean the flow learns, 0 to 1")
     ap.add_argument("--warmstart", action="store_true", help="flow stage: set the estimator up anew as a linear map")
     a = ap.parse_args()
     loop.begin(a)
@@ -194,7 +212,7 @@ def main():
         with torch.autocast(a.device.split(":")[0], torch.bfloat16):
             mu = mean_field(net, b)
             shift = offset(net, b["emb"])
-            fit = flow_loss(net, b, mu) if a.stage == "flow" else None
+            fit = flow_loss(net, b, mu, a.spread) if a.stage == "flow" else None
         aux = masked((mu.float() + shift.float().unsqueeze(1) - b["mel"]).abs().transpose(1, 2), b["keep"].unsqueeze(1).float())
         return (aux, dict(mel=aux)) if fit is None else (fit + a.aux * aux, dict(flow=fit, mel=aux))
 
