@@ -11,6 +11,7 @@
  *               out: mel (1, F, 80), new_tails, new_k_{layer}, new_v_{layer} (steps, 2, heads, keep, headDim)
  * Rows of the axis of 2: with and without condition. Keys have no positions, so pages may come in any order and may be empty.
  */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Graph, NONE } from './onnx/graph.ts';
 import { writeModel } from './onnx/write.ts';
@@ -33,15 +34,25 @@ export type CacheType = 'float32' | 'float16';
 /** With and without condition (classifier-free guidance). */
 export const GUIDANCE_ROWS = 2;
 
-const FORMATS: Readonly<Record<Precision, WeightFormat>> = { fp32: 'float32', fp16: 'float32', int8: 'int8-column', int4: 'int4' };
+/** Weights, and the cache that goes with them: what costs precision elsewhere need not keep its keys in float32. */
+const FORMATS: Readonly<Record<Precision, { readonly format: WeightFormat; readonly cache: CacheType }>> = {
+  fp32: { format: 'float32', cache: 'float32' },
+  fp16: { format: 'float32', cache: 'float16' },
+  int8: { format: 'int8-column', cache: 'float16' },
+  int4: { format: 'int4', cache: 'float16' },
+};
+
+/** What the door needs to know of the files, in `flow.json` beside them. */
+export type FlowFiles = { readonly cache: CacheType };
 
 export const flow: Network = {
   stage: 'flow',
   precisions: ['int8', 'fp32'],
   write(checkpoint, directory, precision) {
-    const options = { store: checkpoint.flow, config: checkpoint.config.flow, format: FORMATS[precision] };
+    const options = { store: checkpoint.flow, config: checkpoint.config.flow, ...FORMATS[precision] };
     writeModel(encoderGraph(options), join(directory, 'flow-encoder.onnx'));
-    writeModel(solveGraph({ ...options, cache: 'float32' }), join(directory, 'flow-solve.onnx'));
+    writeModel(solveGraph(options), join(directory, 'flow-solve.onnx'));
+    writeFileSync(join(directory, 'flow.json'), JSON.stringify({ cache: options.cache } satisfies FlowFiles));
   },
 };
 

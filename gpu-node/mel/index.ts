@@ -12,7 +12,7 @@ import { Solver } from './solver.ts';
 import { appendPage, joinPages, stateBytes } from './state.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
 import type { OpenGraph } from '../runtime/session.ts';
-import type { FlowState } from './state.ts';
+import type { FlowState, Page } from './state.ts';
 
 export { MAX_NOISE_FRAMES, normals } from './noise.ts';
 export { cosineSchedule } from './schedule.ts';
@@ -64,6 +64,8 @@ export interface FlowStream {
    * comes out. Throws `input_too_long` past 300 s, prompt included.
    */
   push(tokens: Int32Array, options: { readonly last: boolean }): Promise<Float32Array>;
+  /** Ends the stream early; its memory serves others. Not during a `push`. */
+  close(): void;
 }
 
 export interface Flow {
@@ -76,15 +78,16 @@ export interface Flow {
   close(): Promise<void>;
 }
 
-/** Bounds that keep a stream's own state under 500 MB at full size in float32; see the bench for what each setting costs. */
-export const DEFAULT_LEFT_BLOCKS = 2;
+/** Bounds that keep a stream's own state under 500 MB at full size; see the bench for what each setting costs. */
+export const DEFAULT_LEFT_BLOCKS = { float32: 2, float16: 4 } as const;
 export const DEFAULT_PROMPT_BLOCKS = 4;
 export const DEFAULT_ENCODER_BLOCKS = 12;
 
 /** Throws `checkpoint_invalid` when a graph cannot be loaded. */
 export async function openFlow(options: FlowOptions): Promise<Flow> {
-  return new OpenedFlow(await Solver.open(options.directory, options.config, options.open), {
-    leftBlocks: options.leftBlocks ?? DEFAULT_LEFT_BLOCKS,
+  const solver = await Solver.open(options.directory, options.config, options.open);
+  return new OpenedFlow(solver, {
+    leftBlocks: options.leftBlocks ?? DEFAULT_LEFT_BLOCKS[solver.pool.type],
     promptBlocks: options.promptBlocks ?? DEFAULT_PROMPT_BLOCKS,
     encoderBlocks: options.encoderBlocks ?? DEFAULT_ENCODER_BLOCKS,
   });
@@ -112,7 +115,7 @@ class OpenedFlow implements Flow {
     assertLength(tokens.length * tokenMelRatio);
     const condition = conditionFrames(prompt, 0, tokens.length * tokenMelRatio, melBins);
     const state = this.#solver.empty(steps ?? this.config.steps);
-    const { mel } = await this.#solver.run({ tokens, ahead: new Int32Array(0), condition, embedding }, state, { encoderTokens: 0, continues: false });
+    const { mel } = await this.#solver.run({ tokens, ahead: new Int32Array(0), condition, embedding }, state, { encoderTokens: 0 });
     return mel.subarray((prompt?.speechTokens.length ?? 0) * tokenMelRatio * melBins);
   }
 
@@ -122,6 +125,7 @@ class OpenedFlow implements Flow {
     let state = this.#solver.empty(steps ?? this.config.steps);
     for (let block = 0; block < blocks; block++) state = (await this.advance({ prompt, embedding }, state, { tokens: prompt?.speechTokens ?? new Int32Array(0), count: encoder.chunkTokens, leftBlocks: this.#bounds.promptBlocks })).state;
     const pages = state.pages.length > 0 ? [joinPages(state.pages)] : [];
+    this.recycle(state, []);
     const pinned = { ...state, pages, pinned: pages.length };
     return { state: pinned, embedding, prompt, bytes: stateBytes(pinned) };
   }
@@ -144,8 +148,16 @@ class OpenedFlow implements Flow {
     };
     const encoderBlocks = this.#bounds.encoderBlocks;
     const encoderTokens = encoderBlocks < 0 ? MAX_NOISE_FRAMES : encoderBlocks * encoder.chunkTokens;
-    const { mel, next, page } = await this.#solver.run(run, state, { encoderTokens, continues: !last });
-    return { mel, state: { ...next, pinned: state.pinned, pages: last ? [] : appendPage(state, page, leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio) } };
+    const page = last ? undefined : this.#solver.pool.take(count * tokenMelRatio, state.tails.dims[0] ?? 0);
+    const { mel, next } = await this.#solver.run(run, state, { encoderTokens, page });
+    const pages = page ? appendPage(state, page, leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio) : state.pages.slice(0, state.pinned);
+    this.recycle(state, pages);
+    return { mel, state: { ...next, pinned: state.pinned, pages } };
+  }
+
+  /** Takes back the memory of the pages of `state` that are neither pinned nor among `kept`. */
+  recycle(state: FlowState, kept: readonly Page[]): void {
+    this.#solver.pool.give(state.pages.slice(state.pinned).filter((page) => !kept.includes(page)));
   }
 
   async close(): Promise<void> {
@@ -199,6 +211,12 @@ class OpenStream implements FlowStream {
       made.push(mel.subarray(Math.max(0, this.#promptTokens - before) * tokenMelRatio * melBins));
     }
     return joinFrames(made);
+  }
+
+  close(): void {
+    this.#ended = true;
+    this.#flow.recycle(this.#state, []);
+    this.#state = { ...this.#state, pages: this.#state.pages.slice(0, this.#state.pinned) };
   }
 }
 

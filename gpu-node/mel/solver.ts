@@ -1,13 +1,15 @@
 /** The two graphs of the flow as functions: a run of tokens in, mel frames and the next state out. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
 import { newNames } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
-import { ENCODER_STATES, emptyState, pageFeeds } from './state.ts';
+import { ENCODER_STATES, PagePool, emptyState, pageFeeds } from './state.ts';
 import { cosineSchedule } from './schedule.ts';
 import { FixedNoise } from './noise.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
 import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
+import type { CacheType, FlowFiles } from '../graphs/flow.ts';
 import type { EncoderState, FlowState, Page } from './state.ts';
 
 /** Consecutive tokens of one utterance that are computed together and see each other. */
@@ -24,8 +26,8 @@ export type Run = {
 export type Limits = {
   /** Tokens of encoder context to hand on. */
   readonly encoderTokens: number;
-  /** False: nothing follows, no keys and values are made. */
-  readonly continues: boolean;
+  /** Where the run's keys and values go; absent when nothing follows. */
+  readonly page?: Page | undefined;
 };
 
 export class Solver {
@@ -33,14 +35,18 @@ export class Solver {
   readonly #encoder: GraphSession;
   readonly #solve: GraphSession;
   readonly #noise: FixedNoise;
+  /** Pages of the type that the graphs take. */
+  readonly pool: PagePool;
 
   static async open(directory: string, config: FlowConfig, open: OpenGraph): Promise<Solver> {
     const [encoder, solve] = await Promise.all([open(join(directory, 'flow-encoder.onnx')), open(join(directory, 'flow-solve.onnx'))]);
-    return new Solver(config, encoder, solve);
+    const { cache } = JSON.parse(readFileSync(join(directory, 'flow.json'), 'utf8')) as FlowFiles;
+    return new Solver(config, { encoder, solve }, cache);
   }
 
-  private constructor(config: FlowConfig, encoder: GraphSession, solve: GraphSession) {
+  private constructor(config: FlowConfig, { encoder, solve }: { readonly encoder: GraphSession; readonly solve: GraphSession }, cache: CacheType) {
     this.config = config;
+    this.pool = new PagePool(config, cache);
     this.#encoder = encoder;
     this.#solve = solve;
     this.#noise = new FixedNoise(config.melBins);
@@ -50,7 +56,7 @@ export class Solver {
    * Computes one run after `state`. mel: (F, melBins) float32 with F = tokens · ratio. Throws `generation_failed` when the
    * network made something that is not a number.
    */
-  async run(run: Run, state: FlowState, limits: Limits): Promise<{ readonly mel: Float32Array; readonly next: Omit<FlowState, 'pages' | 'pinned'>; readonly page: Page }> {
+  async run(run: Run, state: FlowState, limits: Limits): Promise<{ readonly mel: Float32Array; readonly next: Omit<FlowState, 'pages' | 'pinned'> }> {
     const { mu, encoder } = await this.encode(run, state, limits.encoderTokens);
     const { config } = this;
     const steps = state.tails.dims[0] ?? config.steps;
@@ -67,16 +73,15 @@ export class Solver {
         time: { type: 'float32', dims: [steps], data: time },
         dt: { type: 'float32', dims: [steps], data: dt },
         guidance: { type: 'float32', dims: [], data: Float32Array.of(config.inferenceCfgRate) },
-        keep: { type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(limits.continues ? frames : 0)) },
+        keep: { type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(limits.page?.frames ?? 0)) },
         tails: state.tails,
-        ...pageFeeds(state.pages, config, { steps, type: 'float32' }),
+        ...pageFeeds(state.pages, config, { steps, type: this.pool.type }),
       },
-      limits.continues ? ['mel', 'new_tails', ...names] : ['mel'],
+      limits.page ? { mel: null, new_tails: null, ...Object.fromEntries(names.map((name, index) => [name, present(limits.page?.tensors[index])])) } : ['mel'],
     );
     const mel = floats(results['mel']);
     if (mel.some((value) => !Number.isFinite(value))) throw new CosyError('generation_failed', 'The flow made values that are not numbers: try again, with another seed or precision.');
-    const page = { frames: limits.continues ? frames : 0, tensors: limits.continues ? names.map((name) => present(results[name])) : [] };
-    return { mel, next: { tokens: state.tokens + run.tokens.length, encoder, tails: results['new_tails'] ?? state.tails }, page };
+    return { mel, next: { tokens: state.tokens + run.tokens.length, encoder, tails: results['new_tails'] ?? state.tails } };
   }
 
   /** The encoder alone. mu: (1, F, melBins). */

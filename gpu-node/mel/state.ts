@@ -2,9 +2,10 @@
  * What the flow remembers between blocks. A state is never changed after it was made: a block makes a new one that shares
  * the pages of the old, so one voice's state serves any number of streams at once and appending copies nothing.
  */
-import { GUIDANCE_ROWS, PAGES, newNames } from '../graphs/flow.ts';
+import { GUIDANCE_ROWS, PAGES, newNames, pageNames } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
+import type { CacheType } from '../graphs/flow.ts';
 import type { Tensor } from '../runtime/session.ts';
 
 /** Keys and values of some frames, every estimator layer, Euler step and guidance row; in the order of `newNames`. */
@@ -25,6 +26,36 @@ export type FlowState = {
 export const ENCODER_STATES = ['lookahead_tail', 'up_tail', 'past', 'up_past'] as const;
 export type EncoderState = (typeof ENCODER_STATES)[number];
 
+/** Free pages kept for the next block: one is filled while the others of a stream are read. */
+const FREE_PAGES = 2;
+
+/**
+ * Memory of pages that nobody reads any more. A page is hundreds of megabytes at full size; memory that was written before
+ * costs no page faults.
+ */
+export class PagePool {
+  readonly #config: FlowConfig;
+  readonly type: CacheType;
+  readonly #free: Page[] = [];
+
+  constructor(config: FlowConfig, type: CacheType) {
+    this.#config = config;
+    this.type = type;
+  }
+
+  /** A page with undefined contents. */
+  take(frames: number, steps: number): Page {
+    const at = this.#free.findIndex((page) => page.frames === frames && page.tensors[0]?.dims[0] === steps);
+    return (at < 0 ? undefined : this.#free.splice(at, 1)[0]) ?? newPage(this.#config, { frames, steps, type: this.type });
+  }
+
+  /** Hands back what `take` gave; no state may refer to it. */
+  give(pages: readonly Page[]): void {
+    this.#free.push(...pages);
+    this.#free.splice(0, this.#free.length - FREE_PAGES);
+  }
+}
+
 /** Nothing computed yet. */
 export function emptyState(config: FlowConfig, steps: number): FlowState {
   const { hiddenSize, heads, blocks, upBlocks } = config.encoder;
@@ -36,16 +67,10 @@ export function emptyState(config: FlowConfig, steps: number): FlowState {
 }
 
 /** Feeds k{page}_{layer}, v{page}_{layer} of all PAGES; absent pages have no frames. */
-export function pageFeeds(pages: readonly Page[], config: FlowConfig, options: { readonly steps: number; readonly type: 'float32' | 'float16' }): Record<string, Tensor> {
-  const { heads, headDim } = config.estimator;
-  const dims = [options.steps, GUIDANCE_ROWS, heads, 0, headDim];
-  const nothing: Tensor = options.type === 'float32' ? { type: 'float32', dims, data: new Float32Array(0) } : { type: 'float16', dims, data: new Float16Array(0) };
-  const names = newNames(pastSizes(config).attentions);
-  const feeds: Record<string, Tensor> = {};
-  for (let page = 0; page < PAGES; page++) {
-    for (const [index, name] of names.entries()) feeds[name.replace('new_', '').replace('_', `${page}_`)] = pages[page]?.tensors[index] ?? nothing;
-  }
-  return feeds;
+export function pageFeeds(pages: readonly Page[], config: FlowConfig, options: { readonly steps: number; readonly type: CacheType }): Record<string, Tensor> {
+  const nothing = newPage(config, { ...options, frames: 0 });
+  const slots = Array.from({ length: PAGES }, (_, page) => pages[page] ?? nothing).flatMap(({ tensors }) => tensors);
+  return Object.fromEntries(pageNames(pastSizes(config).attentions).map((name, index) => [name, slots[index] ?? fail()]));
 }
 
 /**
@@ -80,6 +105,23 @@ export function joinPages(pages: readonly Page[], skip = 0): Page {
 export function stateBytes(state: FlowState): number {
   const tensors = [...Object.values(state.encoder), state.tails, ...state.pages.flatMap((page) => page.tensors)];
   return tensors.reduce((sum, { data }) => sum + data.byteLength, 0);
+}
+
+/** Views into one piece of memory. */
+function newPage(config: FlowConfig, { frames, steps, type }: { readonly frames: number; readonly steps: number; readonly type: CacheType }): Page {
+  const { heads, headDim } = config.estimator;
+  const dims = [steps, GUIDANCE_ROWS, heads, frames, headDim];
+  const size = dims.reduce((product, count) => product * count, 1);
+  const count = newNames(pastSizes(config).attentions).length;
+  const memory = new ArrayBuffer(size * count * (type === 'float32' ? 4 : 2));
+  const tensors = Array.from({ length: count }, (_, index): Tensor =>
+    type === 'float32' ? { type, dims, data: new Float32Array(memory, 4 * size * index, size) } : { type, dims, data: new Float16Array(memory, 2 * size * index, size) },
+  );
+  return { frames, tensors };
+}
+
+function fail(): never {
+  throw new Error('a page lacks a tensor');
 }
 
 function totalFrames(pages: readonly Page[]): number {
