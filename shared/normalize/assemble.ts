@@ -68,9 +68,11 @@ function copy(out: Output, piece: string, afterReading: boolean, resumes: Resume
   out.push(piece);
 }
 
-/** Letters meeting letters, and words after a mark that stood between digits (`1,2` → one, two). */
+/** Letters meeting letters, Korean number words meeting the word before (오전10시 → 오전 열시, but 제3장 → 제삼장), and words after a mark that stood between digits (`1,2` → one, two). */
 function needsBlank(last: string, first: string, language: Language): boolean {
-  if (last === '' || !isLetter(first)) return false;
+  if (last === '') return false;
+  if (language === 'ko' && /[가-힣]/.test(first)) return last !== '제' && /[가-힣\p{L}\d]/u.test(last);
+  if (!isLetter(first)) return false;
   return isLetter(last) || (language === 'en' && /[,;:.!?)%]/.test(last));
 }
 

@@ -18,7 +18,7 @@ export const telephoneRules: readonly Rule[] = [
   koPattern({
     class: 'telephone',
     rule: 'digits/telephone',
-    match: /(?<n>0\d{1,3}\)?[-.\s]{1,2}\d{3,4}[-.\s]\d{4}|01[016789]\d{7,8}|1[568]\d\d-\d{4}|\d{3}-\d{3,4}-\d{4}|\d{4}(?:[-\s]\d{4}){3}|\d{6}-\d{7}|\d{3}-\d{2}-\d{5})(?![\d.:/-])/y,
+    match: /(?<n>0\d{1,3}[-.\s]{1,2}\d{3,4}[-.\s]\d{4}|01[016789]\d{7,8}|1[568]\d\d-\d{4}|\d{3}-\d{3,4}-\d{4}|\d{4}(?:[-\s]\d{4}){3}|\d{6}-\d{7}|\d{3}-\d{2}-\d{5})(?![\d.:/-])/y,
     read: ({ n = '' }) => grouped(n),
   }),
 ];

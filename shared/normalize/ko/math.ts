@@ -59,11 +59,11 @@ export const symbolRules: readonly Rule[] = [
   koPattern({
     class: 'range',
     rule: 'math/wave',
-    match: /~/y,
-    read: (_, place) => {
+    match: /~\s?(?<w>오전|오후|(?=[월화수목금토일]\))|[월화수목금토일]요일|(?=[-+$¥€£₩]?\d))/y,
+    read: ({ w = '' }, place) => {
       const before = place.before(4);
-      if (!/[\d\p{Script=Hangul}%℃a-z)]\s?$/iu.test(before) || !/^\s?(?:[-+$¥€£₩]?\d|[월화수목금토일오아](?:요|전|후|\)))/.test(place.after(3))) return undefined;
-      return /(?:[년월일시분]|년대|세기|\))\s?$/.test(before) ? '부터' : '에서';
+      if (!/[\d\p{Script=Hangul}%℃a-z)]\s?$/iu.test(before)) return undefined;
+      return `${/(?:[년월일시분]|년대|세기|\))\s?$/.test(before) ? '부터' : '에서'} ${w}`;
     },
   }),
   koPattern({ class: 'symbol', rule: 'math/plus-grade', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? Array(place.end - place.start).fill('플러스').join(' ') : undefined) }),
