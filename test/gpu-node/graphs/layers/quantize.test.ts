@@ -47,6 +47,7 @@ const exact = Float32Array.from({ length: rows * outputs }, (_, index) => {
 const LIMITS: readonly (readonly [WeightFormat, number])[] = [
   ['float32', 1e-6],
   ['int8', 0.012],
+  ['int8-row', 0.02],
   ['int8-column', 0.02],
   ['int4', 0.1],
 ];
@@ -61,6 +62,20 @@ describe('linear layers in every weight format', () => {
     await session.release();
     expect(y?.dims).toEqual([rows, outputs]);
     expect(relativeError(y?.data as Float32Array, exact)).toBeLessThan(limit);
+  });
+
+  it('int8-row gives a row bit for bit the same whatever the other rows are, and zeros for zeros', async () => {
+    const graph = new Graph('rows');
+    graph.output('y', linear(graph, graph.input('x', 'float32', ['rows', inputs]), { name: 'layer', inputs, outputs, weight: () => weight }, 'int8-row'), 'float32', ['rows', outputs]);
+    writeModel(graph, join(folder, 'rows.onnx'));
+    const session = await graphOpener({ device: 'cpu', threads: 1 })(join(folder, 'rows.onnx'));
+    const first = x.subarray(0, inputs);
+    const { y: alone } = await session.run({ x: { type: 'float32', dims: [1, inputs], data: first } });
+    const { y: among } = await session.run({ x: { type: 'float32', dims: [3, inputs], data: Float32Array.of(...normals(inputs, 9).map((v) => v * 1000), ...first, ...new Float32Array(inputs)) } });
+    await session.release();
+    const values = among?.data as Float32Array;
+    expect(values.subarray(outputs, 2 * outputs)).toEqual(alone?.data);
+    expect(values.subarray(2 * outputs).every((value) => value === 0)).toBe(true);
   });
 
   it('quantizes inputs that do not fill the last block as if zeros followed', () => {
