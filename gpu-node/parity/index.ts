@@ -4,5 +4,6 @@ import { runners as flow } from './flow.ts';
 import { runners as frontend } from './frontend.ts';
 import { runners as hift } from './hift.ts';
 import { runners as lm } from './lm.ts';
+import { runners as stream } from './stream.ts';
 
-export const runners: Readonly<Record<string, ParityRunner>> = { ...lm, ...flow, ...hift, ...frontend };
+export const runners: Readonly<Record<string, ParityRunner>> = { ...lm, ...flow, ...hift, ...frontend, ...stream };
