@@ -12,6 +12,8 @@ export type Assembled = {
   spans: TraceSpan[];
   /** Spoken offset of an offset of the plain text; inside a replaced range, the start of its reading. */
   spokenAt(offset: number): number;
+  /** Plain offset of a spoken one; inside a reading, the start of its source range. */
+  plainAt(offset: number): number;
 };
 
 /** `placed` must ascend without overlap. Trace ranges are still offsets of `plain`. */
@@ -34,7 +36,7 @@ export function assemble(plain: string, placed: readonly Placed[]): Assembled {
     afterReading = one.reading !== '' || (afterReading && end === one.start);
   }
   copy(out, plain.slice(resumes.at(-1)?.plain ?? 0), afterReading, resumes);
-  return { text: out.text(), spans, spokenAt: (offset) => mapOffset(spans, resumes, offset) };
+  return { text: out.text(), spans, spokenAt: (offset) => mapOffset(spans, resumes, offset), plainAt: (offset) => mapBack(spans, resumes, offset) };
 }
 
 /** Where copying goes on after a replacement. */
@@ -99,4 +101,19 @@ function mapOffset(spans: readonly TraceSpan[], resumes: readonly Resume[], offs
   if (before !== undefined && offset < before.end) return before.spokenStart;
   const resume = resumes[low] ?? { plain: 0, spoken: 0 };
   return resume.spoken + Math.max(0, offset - resume.plain);
+}
+
+/** The other way: copied text unit for unit, a blank that was set belongs to the text after it. */
+function mapBack(spans: readonly TraceSpan[], resumes: readonly Resume[], offset: number): number {
+  let low = 0;
+  let high = spans.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((spans[middle]?.spokenStart ?? 0) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  const before = spans[low - 1];
+  if (before !== undefined && offset < before.spokenEnd) return before.start;
+  const resume = resumes[low] ?? { plain: 0, spoken: 0 };
+  return resume.plain + Math.max(0, offset - resume.spoken);
 }

@@ -12,7 +12,7 @@ export type Clean = { text: string; origin: Int32Array | undefined; masked: Mask
 const MOST_MARKS = 4;
 
 const SUSPECT =
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]|\p{M}/u;
+  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff\u{1d400}-\u{1d7ff}\u{e0000}-\u{10ffff}]|\p{M}|[\u{10400}-\u{1cfff}\u{1e100}-\u{1efff}\u{1fb00}-\u{1fbff}]/u;
 const DROPPED =
   /^[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ue000-\uf8ff\u{e0000}-\u{e0fff}\u{f0000}-\u{10ffff}]$/u;
 const JOINER = /^[\u200c\u200d\ufe0f]$/u;

@@ -4,7 +4,8 @@
  * tokens, forms (written/), language spans, lexicon, the languages' rules, assembly with trace.
  */
 import type { Form, Language, LanguageRules, Masked, NormalizeOptions, NormalizeResult, Scope, TraceSpan } from './contract.ts';
-import { assemble, type Placed } from './assemble.ts';
+import { assemble, type Assembled, type Placed } from './assemble.ts';
+import { compose } from './compose.ts';
 import { clean } from './clean.ts';
 import { findControls } from './control.ts';
 import { en } from './en/index.ts';
@@ -43,7 +44,7 @@ export function normalize(source: string, options: NormalizeOptions = {}): Norma
   };
   const text = { plain, markup, options };
   const { placed, masked } = options.read === false ? controlsOnly(text) : read(text);
-  const assembled = assemble(plain, placed);
+  const assembled = options.read === false ? assemble(plain, placed) : settled(text, assemble(plain, placed));
   const here = masked.map((one) => ({ ...one, start: place(one.start), end: place(one.end - 1) + 1 }));
   return {
     text: assembled.text,
@@ -84,15 +85,47 @@ function read(text: Text): Read {
     fixed = mergeFixed(fixed, lexicon);
     view = look(folded, fixed);
   }
+  const all = rulesPlaced(plain, view, spans, { base, options });
+  return { placed: mergeFixed(settle(fixed, all), all), masked: controls.masked };
+}
+
+type View = { folded: string; forms: Form[] };
+
+/** What the languages' rules make of their spans, and emoji. */
+function rulesPlaced(plain: string, view: View, spans: readonly LanguageSpan[], request: { base: Language; options: NormalizeOptions }): Placed[] {
+  const { base, options } = request;
   const emoji = options.emoji === 'keep' ? [] : emojiPlaced(plain, view.forms, spans, options.emoji ?? 'drop');
   const found: Placed[] = [];
   for (const { start, end, language } of spans) {
     const scope: Scope = { text: plain, folded: view.folded, forms: view.forms, from: start, to: end, base, hints: options.hints ?? {} };
     for (const one of RULES[language].read(scope)) found.push({ ...one, language });
   }
-  const all = mergeFixed(emoji, found);
-  return { placed: mergeFixed(settle(fixed, all), all), masked: controls.masked };
+  return mergeFixed(emoji, found);
 }
+
+/** More passes than any text needs; hostile ones may end unsettled rather than slow. */
+const MOST_PASSES = 4;
+
+/** Reads the spoken text again until nothing changes; what was fixed in the first pass stays fixed. */
+function settled(text: Text, first: Assembled): Assembled {
+  let assembled = first;
+  for (let pass = 1; pass < MOST_PASSES && assembled.spans.length > 0; pass++) {
+    const { text: spoken, spans } = assembled;
+    const walls = spans.filter((span) => DECIDED.has(span.class)).map((span) => ({ ...span, start: span.spokenStart, end: span.spokenEnd }));
+    const folded = fold(spoken);
+    const view = look(folded, walls);
+    const { language = 'auto' } = text.options;
+    const base = language === 'auto' ? guessLanguage(view.forms, folded) : language;
+    const styles = text.markup.styles.map(({ at, style }) => ({ at: assembled.spokenAt(at), style }));
+    const languages = withMarkup(languageSpans(view.forms, folded, base), { ...text.markup, styles }, spoken.length);
+    const again = rulesPlaced(spoken, view, languages, { base, options: text.options }).filter((one) => spoken.slice(one.start, one.end) !== one.reading);
+    if (again.length === 0) break;
+    assembled = assemble(text.plain, compose(assembled, again));
+  }
+  return assembled;
+}
+
+const DECIDED = new Set(['control', 'lexicon', 'substitution', 'pronunciation', 'emoji']);
 
 /** Inserted marks (`emphasis`) that would fall inside a reading move to its edge: opening ones before, closing ones behind. */
 function settle(fixed: readonly Placed[], found: readonly Placed[]): Placed[] {
@@ -113,7 +146,7 @@ function controlsOnly(text: Text): Read {
 }
 
 /** Forms of the text with fixed ranges as walls, and the folded text in which rules cannot see what is fixed. */
-function look(folded: string, fixed: readonly Placed[]): { folded: string; forms: Form[] } {
+function look(folded: string, fixed: readonly Placed[]): View {
   const walls = fixed.filter((one) => one.end > one.start);
   if (walls.length === 0) return { folded, forms: scan(folded) };
   const pieces: string[] = [];

@@ -14,13 +14,22 @@ export function applyRules(book: RuleBook, scope: Scope): Replacement[] {
     if (form.start < floor || form.end > scope.to) continue;
     for (const rule of book[form.kind] ?? []) {
       const made = rule(scope, index, floor);
-      if (made === undefined || made.start < floor || made.end > scope.to) continue;
+      if (made === undefined || made.start < floor || made.end > scope.to || cutsForm(scope, index, made.end)) continue;
       found.push(made);
       floor = Math.max(made.end, form.start + 1);
       break;
     }
   }
   return found;
+}
+
+/** A replacement that ends inside a number would leave digits behind: the next rule is asked instead. */
+function cutsForm(scope: Scope, index: number, end: number): boolean {
+  for (let at = index; ; at++) {
+    const form = scope.forms[at];
+    if (form === undefined || form.start >= end) return false;
+    if (form.end > end) return form.kind === 'number' && !/^[-+±]$/.test(scope.folded.slice(form.start, end));
+  }
 }
 
 /** Index of the first form that starts at or after scope.from (binary search). */

@@ -40,17 +40,19 @@ export function scanChunk(folded: string, at: number): { end: number; found: Add
   const end = CHUNK.lastIndex;
   const chunk = match[0];
   if (chunk.length > LONGEST_CHUNK || !/[.@#:\\/]/.test(chunk)) return { end, found: [] };
-  const form = addressIn(chunk);
+  const form = addressIn(chunk, /[\p{L}\p{N}]/u.test(folded[at - 1] ?? ' '));
   return { end, found: form === undefined ? [] : [{ ...form, start: form.start + at, end: form.end + at }] };
 }
 
-function addressIn(chunk: string): AddressForm | undefined {
+function addressIn(chunk: string, glued: boolean): AddressForm | undefined {
   const url = SCHEME.exec(chunk) ?? WWW.exec(chunk);
   if (url !== null) return form('url', chunk, url.index, chunk.length);
   const email = emailIn(chunk);
   if (email !== undefined) return email;
   const start = chunk.search(/[A-Za-z0-9@#~./\\]/);
   if (start < 0) return undefined;
+  // Behind a letter of another script a leading slash divides; it starts no path.
+  if (glued && /[/~.]/.test(chunk[start] ?? '')) return undefined;
   return addressAt(chunk, start) ?? afterColon(chunk, start);
 }
 
