@@ -6,3 +6,5 @@ export type { Clip, VoicePromptRequest, VoiceSessions } from './prompt.ts';
 export { kernelWidth, phaseTaps, reduceRates, resample } from './resample.ts';
 export type { Ratio } from './resample.ts';
 export { readWav } from './wav.ts';
+export { assessPrompt, requireUsable } from './quality.ts';
+export type { Advice, QualityReport } from './quality.ts';
