@@ -29,7 +29,7 @@ export async function speak(body: unknown, requestId: string, env: Env, signal: 
 function spokenText(request: SpeechRequest): string {
   if (request.text_normalization === 'off') return request.input;
   const spoken = normalize(request.input, { language: toLanguage(request.language) }).text;
-  if (spoken.trim() === '') throw new CosyError('input_empty', 'input has nothing that can be spoken: send at least one word.', { param: 'input' });
+  if (!/[\p{L}\p{N}]/u.test(spoken)) throw new CosyError('input_empty', 'input has nothing that can be spoken: send at least one word.', { param: 'input' });
   return spoken;
 }
 

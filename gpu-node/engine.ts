@@ -71,7 +71,10 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
         name: 'acoustic',
       }),
     });
-    await engine.warmUp();
+    await engine.warmUp().catch(async (error: unknown) => {
+      await engine.close();
+      throw error;
+    });
     return engine;
   } catch (error) {
     checkpoint.close();
