@@ -3,7 +3,7 @@
  * number (`年`, `号`, `개`), so their rules are sticky regular expressions on the folded text, anchored at a form.
  * Every repetition in such a pattern is bounded, so one attempt costs a constant and the whole stays linear.
  */
-import type { Hints, LanguageRules, Replacement, Rule, Scope, TokenClass } from './contract.ts';
+import type { Form, Hints, LanguageRules, Replacement, Rule, Scope, TokenClass } from './contract.ts';
 import { fold } from './written/fold.ts';
 import { scan } from './written/scan.ts';
 
@@ -30,6 +30,10 @@ export type Pattern = {
   class: TokenClass;
   /** Name for the trace: `date/iso`. */
   rule: string;
+  /** For rules at numbers: characters of which one must follow the first digits (a blank may stand between). Saves the attempt. */
+  next?: string;
+  /** Characters of which one must stand at the start of the form. Saves the attempt. */
+  first?: string;
   /** Sticky; tried at the start of the form, or behind its minus when that minus joins (see {@link patterns}). */
   match: RegExp;
   read: (groups: Groups, place: Place) => Spoken | undefined;
@@ -42,7 +46,7 @@ export type Pattern = {
 export function patterns(join: (scope: Scope, at: number) => string | undefined): (pattern: Pattern) => Rule {
   return (pattern) => (scope, index, floor) => {
     const form = scope.forms[index];
-    if (form === undefined) return undefined;
+    if (form === undefined || (pattern.first !== undefined && !pattern.first.includes(scope.folded[form.start] ?? '')) || (pattern.next !== undefined && !pattern.next.includes(follower(scope, form)))) return undefined;
     const joined = form.kind === 'number' && scope.folded[form.start] === '-' ? join(scope, form.start) : undefined;
     const at = form.start + (joined === undefined ? 0 : 1);
     pattern.match.lastIndex = at;
@@ -64,6 +68,15 @@ export function patterns(join: (scope: Scope, at: number) => string | undefined)
       ...(plain.alternatives === undefined ? {} : { alternatives: plain.alternatives }),
     };
   };
+}
+
+/** The character after the first digits of a number, over one blank; '\0' at the end of the text. */
+export function follower({ folded }: Scope, form: Form): string {
+  const part = form.kind === 'number' ? form.parts[0] : undefined;
+  if (part === undefined) return '\0';
+  const end = part.grouped ? (part.decimals === undefined ? part.end : part.end - part.decimals.length - 1) : part.start + part.sign.length + part.digits.length;
+  const next = folded[end] ?? '\0';
+  return next === ' ' ? (folded[end + 1] ?? '\0') : next;
 }
 
 /** Reads a piece of text on its own with the rules of one language, as `say-as` needs it. */

@@ -24,24 +24,28 @@ export const fractionRules: readonly Rule[] = [
   jaPattern({
     class: 'percent',
     rule: 'count/percent',
+    next: '%‰-~か.',
     match: new RegExp(`(?<a>${NUMBER})(?:\\s?%)?(?:${TO}(?<b>${NUMBER}))?\\s?(?<v>[%‰])`, 'y'),
     read: readPercent,
   }),
   jaPattern({
     class: 'percent',
     rule: 'count/percent',
+    next: '%‰-~か.',
     match: new RegExp(`(?<a>${NUMBER})\\s?(?<v>[%‰])`, 'y'),
     read: readPercent,
   }),
   jaPattern({
     class: 'fraction',
     rule: 'count/mixed-fraction',
+    next: '0123456789と・',
     match: /(?<s>[-+]?)(?<w>\d{1,6})(?:\s|と\s?|・)(?<a>\d{1,4})\s?\/\s?(?<b>\d{1,4})(?![\d/:.])/y,
     read: ({ s = '', w = '', a = '', b = '' }) => `${s === '-' ? 'マイナス' : ''}${jaCardinal(w)}と${jaCardinal(b)}分の${jaCardinal(a)}`,
   }),
   jaPattern({
     class: 'fraction',
     rule: 'count/fraction',
+    next: '/.',
     match: /(?<a>[-+]?\d{1,16}(?:\.\d{1,6})?)\s?\/\s?(?<b>\d{1,16}(?:\.\d{1,6})?)(?![\d/:]|\.\d)/y,
     read: ({ a = '', b = '' }) => ({
       reading: `${jaAmount(b)}分の${jaAmount(a)}`,
@@ -57,6 +61,7 @@ export const rangeRules: readonly Rule[] = [
   jaPattern({
     class: 'score',
     rule: 'count/score',
+    next: '-',
     match: /(?<a>\d{1,3})-(?<b>\d{1,3})(?![\d:./-])/y,
     read: ({ a = '', b = '' }, place) => {
       const { dash } = place.scope.hints;
@@ -67,12 +72,14 @@ export const rangeRules: readonly Rule[] = [
   jaPattern({
     class: 'math',
     rule: 'count/minus',
+    next: '-.',
     match: new RegExp(`(?<n>(?:${NUMBER})(?:\\s?-\\s?(?:${NUMBER})){1,6})`, 'y'),
     read: readMinus,
   }),
   jaPattern({
     class: 'range',
     rule: 'count/range',
+    next: '-~.十百千万億兆京',
     match: new RegExp(`(?<a>${NUMBER})\\s?(?<s>${SCALE})?\\s?[-~]{1,2}\\s?(?<b>${NUMBER})(?![\\d:/]|[-~]\\d|\\.\\d)`, 'y'),
     read: ({ a = '', s = '', b = '' }, place) => {
       const { dash } = place.scope.hints;

@@ -15,6 +15,7 @@ export const dateRules: readonly Rule[] = [
   jaPattern({
     class: 'date',
     rule: 'date/range',
+    next: '-/.',
     match: new RegExp(
       String.raw`(?<y>${YEAR})(?<s>[-/.])(?<m>${MONTH})\k<s>(?<d>${DAY})\s?(?:[-~]{1,2}|から)\s?(?:(?<y2>${YEAR})\k<s>)?(?:(?<m2>${MONTH})\k<s>)?(?<d2>${DAY})(?![\d:])`,
       'y',
@@ -24,18 +25,21 @@ export const dateRules: readonly Rule[] = [
   jaPattern({
     class: 'date',
     rule: 'date/year-first',
+    next: '-/.・',
     match: new RegExp(String.raw`(?<y>${YEAR})(?<s>[-/.・])(?<m>${MONTH})\k<s>(?<d>${DAY})(?!\d)日?(?:T(?=\d\d:))?`, 'y'),
     read: (g) => spell(g.y, g.m, g.d),
   }),
   jaPattern({
     class: 'date',
     rule: 'date/year-last',
+    next: '-/.',
     match: /(?<a>\d{1,2})(?<s>[-/.])(?<b>\d{1,2})\k<s>(?<y>(?:1[5-9]|20|21)\d{2})(?!\d)/y,
     read: readYearLast,
   }),
   jaPattern({
     class: 'date',
     rule: 'date/year-month',
+    next: '-/.',
     match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?!\d))(?![\d.:%]|\s?[年人個円])月?`, 'y'),
     read: ({ y, m = '', s }, place) => {
       if (s !== '/' && m.length === 1) return undefined;
@@ -45,18 +49,21 @@ export const dateRules: readonly Rule[] = [
   jaPattern({
     class: 'date',
     rule: 'date/month-year',
+    next: '-/',
     match: /(?<m>1[0-2]|0?[1-9])[-/](?<y>(?:19|20)\d{2})(?![\d:]|\s?年)/y,
     read: ({ y, m }) => spell(y, m),
   }),
   jaPattern({
     class: 'date',
     rule: 'date/month-day-range',
+    next: '-/',
     match: new RegExp(String.raw`(?<m>${MONTH})(?<s>[-/])(?<d>${DAY})(?<w>\([${DAYS}]\))?\s?(?:~|から|-)\s?(?<m2>${MONTH})\k<s>(?<d2>${DAY})(?![\d:.])`, 'y'),
     read: ({ m, d, w, m2, d2 }) => `${spell(undefined, m, d)}${weekday(w)}から${spell(undefined, m2, d2)}`,
   }),
   jaPattern({
     class: 'date',
     rule: 'date/month-day',
+    next: '-/',
     match: new RegExp(String.raw`(?<m>${MONTH})(?<s>[-/])(?<d>${DAY})(?![\d:.])(?!\s?[年円人個回%])日?`, 'y'),
     read: readMonthDay,
   }),
@@ -67,6 +74,7 @@ export const eraRules: readonly Rule[] = [
   jaPattern({
     class: 'date',
     rule: 'date/era',
+    first: 'RHSTM',
     match: new RegExp(String.raw`(?<![A-Za-z])(?<e>[RHSTM])(?<y>\d{1,2})(?:\s?年\s?|[./-])(?:(?<m>${MONTH})(?:月|[./-])(?:(?<d>${DAY})(?!\d)日?)?)?`, 'y'),
     read: ({ e = '', y, m, d }, place) => {
       const whole = place.scope.folded.slice(place.start, place.end);

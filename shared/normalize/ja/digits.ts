@@ -24,12 +24,14 @@ export const telephoneRules: readonly Rule[] = [
   jaPattern({
     class: 'telephone',
     rule: 'digits/bracketed-area',
+    next: ')',
     match: /(?<=\()(?<n>\d{2,5}\)[-\s]{0,2}\d{1,4}[-\s]\d{4})(?![\d.:/-])/y,
     read: ({ n = '' }, { start }) => ({ reading: grouped(n), start: start - 1 }),
   }),
   jaPattern({
     class: 'telephone',
     rule: 'digits/local',
+    next: '-',
     match: /(?<n>(?<a>\d{3,4})-(?<b>\d{4}))(?![\d.:/-]|\s?[年円人個名万億])/y,
     read: ({ n = '', a = '', b = '' }, place) => (place.scope.hints.dash !== undefined || isYearRange(a, b) ? undefined : grouped(n)),
   }),
@@ -51,13 +53,14 @@ export const codeRules: readonly Rule[] = [
   jaPattern({
     class: 'digits',
     rule: 'digits/address',
+    next: '-',
     match: /(?<n>\d{1,4}(?:-\d{1,4}){2,4})(?![\d.:/-])/y,
     read: ({ n = '' }, place) => (place.scope.hints.dash === undefined ? n.split('-').map((one) => (one.startsWith('0') ? jaDigits(one) : jaCardinal(one))).join('の') : undefined),
   }),
   jaPattern({
     class: 'digits',
     rule: 'digits/after-letters',
-    match: /(?<n>\d{3,12})(?:-(?<m>\d{1,8}))?(?![\d:/.])/y,
+    match: /(?<=[A-Za-z]-?)(?<n>\d{3,12})(?:-(?<m>\d{1,8}))?(?![\d:/.])/y,
     read: ({ n = '', m }, place) => {
       if (!/[A-Za-z]-?$/.test(place.before(2)) || /\d[xX]$/.test(place.before(2)) || (n.endsWith('00') && m === undefined)) return undefined;
       return { reading: jaDigits(n) + (m === undefined ? '' : `の${jaDigits(m)}`), alternatives: [jaCardinal(n)] };
@@ -66,12 +69,14 @@ export const codeRules: readonly Rule[] = [
   jaPattern({
     class: 'digits',
     rule: 'digits/version',
+    next: '.',
     match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?![\d:/-])/y,
     read: ({ n = '' }) => n.split('.').map((part) => (part.length > 2 || /^0\d/.test(part) ? jaDigits(part) : jaCardinal(part))).join('点'),
   }),
   jaPattern({
     class: 'digits',
     rule: 'digits/called',
+    next: '番',
     match: /(?<n>110|119|117|118|104|171|177|188|189)(?=番)/y,
     read: ({ n = '' }) => ({ reading: n === '110' ? '百十' : jaDigits(n), alternatives: [jaCardinal(n)] }),
   }),

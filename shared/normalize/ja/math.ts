@@ -25,24 +25,28 @@ export const symbolRules: readonly Rule[] = [
   jaPattern({
     class: 'fraction',
     rule: 'math/fraction-sign',
+    first: '½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉',
     match: /(?<f>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉])/y,
     read: ({ f = '' }, place) => (/\d\s?$/.test(place.before(2)) ? 'と' : '') + (FRACTIONS[f] ?? ''),
   }),
   jaPattern({
     class: 'math',
     rule: 'math/power',
+    first: '⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹',
     match: /(?<s>[⁻⁺]?)(?<n>[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,12})/y,
     read: ({ s = '', n = '' }) => power(s === '⁻', [...n].map((digit) => SUPERSCRIPTS.indexOf(digit)).join('')),
   }),
   jaPattern({
     class: 'math',
     rule: 'math/caret',
+    first: '^',
     match: /\^\s?[({]?(?<n>[-+]?\d{1,12})[)}]?(?!\.\d)/y,
     read: ({ n = '' }) => power(n.startsWith('-'), n.replace(/^[-+]/, '')),
   }),
   jaPattern({
     class: 'math',
     rule: 'math/subscript',
+    first: '₀₁₂₃₄₅₆₇₈₉',
     match: /(?<n>[₀₁₂₃₄₅₆₇₈₉]{1,12})/y,
     read: ({ n = '' }) => jaCardinal([...n].map((digit) => SUBSCRIPTS.indexOf(digit)).join('')),
   }),
@@ -52,12 +56,13 @@ export const symbolRules: readonly Rule[] = [
     match: /(?<s>[\u2160-\u217f\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3220-\u3229\u3280-\u3289\u3251-\u325f\u32b1-\u32bf])\.?/y,
     read: ({ s = '' }) => numberSign(s),
   }),
-  jaPattern({ class: 'abbreviation', rule: 'math/squared-word', match: /(?<s>[㈱㈲㈳㈵㈹㊑㊒㊗㊙㍻㍼㍽㍾㋿])/y, read: ({ s = '' }) => SQUARED[s] }),
-  jaPattern({ class: 'math', rule: 'math/plus-minus', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `プラスマイナス${jaAmount(n)}` }),
-  jaPattern({ class: 'ordinal', rule: 'math/number', match: /#\s?(?<n>\d{1,8})(?![\d.])/y, read: ({ n = '' }) => `ナンバー${jaCardinal(n)}` }),
+  jaPattern({ class: 'abbreviation', rule: 'math/squared-word', first: '㈱㈲㈳㈵㈹㊑㊒㊗㊙㍻㍼㍽㍾㋿', match: /(?<s>[㈱㈲㈳㈵㈹㊑㊒㊗㊙㍻㍼㍽㍾㋿])/y, read: ({ s = '' }) => SQUARED[s] }),
+  jaPattern({ class: 'math', rule: 'math/plus-minus', first: '±∓', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `プラスマイナス${jaAmount(n)}` }),
+  jaPattern({ class: 'ordinal', rule: 'math/number', first: '#', match: /#\s?(?<n>\d{1,8})(?![\d.])/y, read: ({ n = '' }) => `ナンバー${jaCardinal(n)}` }),
   jaPattern({
     class: 'range',
     rule: 'math/wave',
+    first: '~',
     match: /~/y,
     read: (_, place) => {
       const after = place.after(3);
@@ -65,12 +70,13 @@ export const symbolRules: readonly Rule[] = [
       return between ? 'から' : undefined;
     },
   }),
-  jaPattern({ class: 'symbol', rule: 'math/plus-grade', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? 'プラス'.repeat(place.end - place.start) : undefined) }),
-  jaPattern({ class: 'symbol', rule: 'math/run', match: /(?<c>[+*=<>#_|^&@\\%])\k<c>{2,400}/y, read: () => '' }),
-  jaPattern({ class: 'math', rule: 'math/operator', match: /(?<o><=|>=|==|!=|[+×÷=<>≤≥≠≈≒≡≦≧∈∪∩∝*])/y, read: ({ o = '' }, place) => operator(o, place) }),
+  jaPattern({ class: 'symbol', rule: 'math/plus-grade', first: '+', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? 'プラス'.repeat(place.end - place.start) : undefined) }),
+  jaPattern({ class: 'symbol', rule: 'math/run', first: '+*=<>#_|^&@\\%', match: /(?<c>[+*=<>#_|^&@\\%])\k<c>{2,400}/y, read: () => '' }),
+  jaPattern({ class: 'math', rule: 'math/operator', first: '<>=!+×÷≤≥≠≈≒≡≦≧∈∉⊂∪∩∝*', match: /(?<o><=|>=|==|!=|[+×÷=<>≤≥≠≈≒≡≦≧∈∪∩∝*])/y, read: ({ o = '' }, place) => operator(o, place) }),
   jaPattern({
     class: 'measure',
     rule: 'math/per',
+    first: '/',
     match: /\/(?=\s?(?:時間?|分|秒|日|月|年|週|人|回|個|本|枚|台|泊|名|kg|g|㎡))/y,
     read: (_, place) => (/(?:[¥$€]\s?[\d.,]{1,10}|\d[^/\n]{0,6}[円ドル回個人本件枚台名量トム歩滴語文字]|\d\s?[A-Za-z]{1,3})\s?$/u.test(place.before(13)) ? '毎' : undefined),
   }),

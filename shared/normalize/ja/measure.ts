@@ -1,6 +1,6 @@
 /** Measures: a number and a unit symbol (`5kg` → 五キログラム, `60km/h` → 時速六十キロメートル). */
 import type { Replacement, Rule, Scope } from '../contract.ts';
-import { cutsForm } from '../pattern.ts';
+import { cutsForm, follower } from '../pattern.ts';
 import { type Unit, type UnitTerm, unitAt } from '../written/units.ts';
 import { NUMBER, SCALE, TO, jaAmount, jaPattern, jaRange, joinOf } from './amount.ts';
 
@@ -20,12 +20,14 @@ const SPEEDS: Record<string, string> = { hour: '時速', minute: '分速', secon
 /** Letters that are mostly no unit beside Japanese (4K, 5G, 7B, 1080p). */
 const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'pt', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'sq', 'MP', 'PS', 'P', 'pc', 'MT', 'wt', 'HP', 'cd', 'J', 'deg', 'AU']);
 
+/** What may follow the digits of a measure: a unit, the rest of the number, a range. */
+const MEASURED_NEXT = /[\p{Script=Latin}\p{Script=Greek}°′″℃℉ℓ\u3380-\u33df.\-~/か十百千万億兆京]/u;
 const MEASURED = new RegExp(`(?:(?<n>\\d{1,6})/(?<m>\\d{1,6})|(?<a>${NUMBER})(?:(?:℃|°C|%)?${TO}(?<b>${NUMBER}))?(?<s>\\s?${SCALE})?)(?<gap> ?)`, 'y');
 
 /** A number, or two, before a unit symbol. */
 export function readMeasure(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
-  if (form === undefined || /[A-Za-z]/.test(scope.folded[form.start - 1] ?? '')) return undefined;
+  if (form === undefined || !MEASURED_NEXT.test(follower(scope, form)) || /[A-Za-z]/.test(scope.folded[form.start - 1] ?? '')) return undefined;
   const joined = joinOf(scope, form.start);
   MEASURED.lastIndex = form.start + (joined === undefined ? 0 : 1);
   const match = MEASURED.exec(scope.folded);
@@ -71,6 +73,7 @@ export const measureRules: readonly Rule[] = [
   jaPattern({
     class: 'measure',
     rule: 'measure/angle',
+    next: '°',
     match: /(?<d>\d{1,3})°(?<m>\d{1,2})[′'](?:(?<s>\d{1,2}(?:\.\d{1,4})?)[″"])?/y,
     read: ({ d = '', m = '', s }) => `${jaAmount(d)}度${jaAmount(m)}分${s === undefined ? '' : `${jaAmount(s)}秒`}`,
   }),

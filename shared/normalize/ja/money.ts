@@ -22,8 +22,8 @@ const PAID = String.raw`(?<a>${NUMBER})(?:${TO}(?:(?:${SIGN})\s?)?(?<b>${NUMBER}
 
 /** Rules that start at a currency sign. */
 export const moneySignRules: readonly Rule[] = [
-  jaPattern({ class: 'money', rule: 'money/sign', match: new RegExp(`(?<unit>${SIGN})\\s?${PAID}${SHORT_SCALE}?(?<own>円|ドル|ユーロ|ポンド|ウォン|元)?`, 'iy'), read: readPaid }),
-  jaPattern({ class: 'money', rule: 'money/sign-alone', match: new RegExp(`(?<unit>${SIGN})`, 'y'), read: ({ unit = '' }) => nameOf(unit) }),
+  jaPattern({ class: 'money', rule: 'money/sign', first: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮', match: new RegExp(`(?<unit>${SIGN})\\s?${PAID}${SHORT_SCALE}?(?<own>円|ドル|ユーロ|ポンド|ウォン|元)?`, 'iy'), read: readPaid }),
+  jaPattern({ class: 'money', rule: 'money/sign-alone', first: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮', match: new RegExp(`(?<unit>${SIGN})`, 'y'), read: ({ unit = '' }) => nameOf(unit) }),
 ];
 
 /** Rules that start at a word: `USD 100`, `HK$5`. */
@@ -33,7 +33,7 @@ export const moneyWordRules: readonly Rule[] = [
 
 /** Rules that start at a number: `100 USD`, `5$`. */
 export const moneyRules: readonly Rule[] = [
-  jaPattern({ class: 'money', rule: 'money/after', match: new RegExp(`${PAID}\\s?(?<unit>${SIGN}|${CODE}(?![A-Za-z]))`, 'y'), read: readPaid }),
+  jaPattern({ class: 'money', rule: 'money/after', next: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮ABCDEFGHIJKLMNOPQRSTUVWXYZ-~か.十百千万億兆京', match: new RegExp(`${PAID}\\s?(?<unit>${SIGN}|${CODE}(?![A-Za-z]))`, 'y'), read: readPaid }),
 ];
 
 function readPaid({ unit = '', a = '', b, scale = '', short, own }: Groups, place: Place): string | undefined {

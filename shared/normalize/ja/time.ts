@@ -17,19 +17,22 @@ export const timeRules: readonly Rule[] = [
   jaPattern({
     class: 'time',
     rule: 'time/clock-range',
+    next: ':',
     match: new RegExp(`${CLOCK}${HALF_DAY}?${TO}${second(CLOCK)}${second(HALF_DAY)}?(?![\\d:])`, 'iy'),
     read: (g) => `${clock(g)}から${clock({ h: g.h2, m: g.m2, s: g.s2, f: g.f2, ap: g.ap2 })}`,
   }),
-  jaPattern({ class: 'time', rule: 'time/clock', match: new RegExp(`${CLOCK}${HALF_DAY}?(?![\\d:])`, 'iy'), read: readClock }),
+  jaPattern({ class: 'time', rule: 'time/clock', next: ':', match: new RegExp(`${CLOCK}${HALF_DAY}?(?![\\d:])`, 'iy'), read: readClock }),
   jaPattern({
     class: 'time',
     rule: 'time/half-day-hour',
+    next: '時aApP',
     match: new RegExp(`(?<h>1[0-2]|0?\\d)(?:時)?${HALF_DAY}`, 'iy'),
     read: clock,
   }),
   jaPattern({
     class: 'ratio',
     rule: 'time/ratio',
+    next: ':.',
     match: /(?<n>\d{1,12}(?:\.\d{1,6})?(?:\s?:\s?\d{1,12}(?:\.\d{1,6})?){1,5})(?![\d:]|\.\d)/y,
     read: ({ n = '' }) => n.split(':').map((side) => number(side.trim())).join('対'),
   }),
@@ -40,6 +43,7 @@ export const halfDayRules: readonly Rule[] = [
   jaPattern({
     class: 'time',
     rule: 'time/half-day-first',
+    first: 'aApP',
     match: new RegExp(String.raw`(?<![A-Za-z])(?<ap>[ap])\.?m\.?\s?(?:(?<h>1[0-2]|0?\d)(?::(?<m>[0-5]\d)|(?=\s?時)|(?![\d.:])))`, 'iy'),
     read: ({ ap, h, m }, place) => (m === undefined && /^\s?時/.test(place.after(2)) ? half(ap) + jaCardinal(h ?? '') : clock({ ap, h, m })),
   }),

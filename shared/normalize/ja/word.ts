@@ -15,12 +15,14 @@ export const wordRules: readonly Rule[] = [
   jaPattern({
     class: 'ordinal',
     rule: 'word/number',
+    first: 'nN',
     match: /(?<![A-Za-z])n[oº]\.?\s?(?<n>\d{1,12})(?!\.\d)/iy,
     read: ({ n = '' }) => (n === '1' ? { reading: 'ナンバーワン', alternatives: ['第一'] } : { reading: `ナンバー${jaCardinal(n)}`, alternatives: [`第${jaCardinal(n)}`] }),
   }),
   jaPattern({
     class: 'roman',
     rule: 'word/roman',
+    first: 'MDCLXVI',
     match: new RegExp(`(?<![A-Za-z])${ROMAN}`, 'y'),
     read: ({ r = '' }, place) => {
       const ordinal = /第\s?$/.test(place.before(2));
@@ -31,6 +33,7 @@ export const wordRules: readonly Rule[] = [
   jaPattern({
     class: 'math',
     rule: 'word/times',
+    first: 'xX',
     match: /[xX](?=\s?\d)/y,
     read: (_, place) => (/\d[\d.]{0,12}\s?$/.test(place.before(14)) && !/(?<!\d)0$/.test(place.before(2)) ? 'かける' : undefined),
   }),

@@ -9,24 +9,28 @@ export const fractionRules: readonly Rule[] = [
   koPattern({
     class: 'percent',
     rule: 'count/percent',
+    next: '%‰-~.',
     match: new RegExp(`(?<a>${NUMBER})(?:\\s?%)?(?:${TO}(?<b>${NUMBER}))?\\s?(?<v>[%‰])(?<p>[pP](?![A-Za-z]))?`, 'y'),
     read: readPercent,
   }),
   koPattern({
     class: 'percent',
     rule: 'count/percent',
+    next: '%‰-~.',
     match: new RegExp(`(?<a>${NUMBER})\\s?(?<v>[%‰])(?<p>[pP](?![A-Za-z]))?`, 'y'),
     read: readPercent,
   }),
   koPattern({
     class: 'fraction',
     rule: 'count/mixed-fraction',
+    next: '0123456789과와',
     match: /(?<s>[-+]?)(?<w>\d{1,6})(?:\s|과\s?|와\s?)(?<a>\d{1,4})\s?\/\s?(?<b>\d{1,4})(?![\d/:.])/y,
     read: ({ s = '', w = '', a = '', b = '' }) => `${s === '-' ? '마이너스 ' : ''}${koSino(w)}${/[245679]$/.test(w) ? '와' : '과'} ${koSino(b)}분의 ${koSino(a)}`.replace(/육와/, '육과').replace(/칠와/, '칠과'),
   }),
   koPattern({
     class: 'fraction',
     rule: 'count/fraction',
+    next: '/.',
     match: /(?<s>[-+]?)(?<a>\d{1,16}(?:\.\d{1,6})?)\s?\/\s?(?<b>\d{1,16}(?:\.\d{1,6})?)(?![\d/:]|\.\d)/y,
     read: ({ s = '', a = '', b = '' }) => ({
       reading: `${s === '-' ? '마이너스 ' : ''}${koAmount(b)}분의 ${koAmount(a)}`,
@@ -42,6 +46,7 @@ export const rangeRules: readonly Rule[] = [
   koPattern({
     class: 'score',
     rule: 'count/score',
+    next: '-',
     match: /(?<a>\d{1,3})-(?<b>\d{1,3})(?![\d:./-])/y,
     read: ({ a = '', b = '' }, place) => {
       const { dash } = place.scope.hints;
@@ -52,12 +57,14 @@ export const rangeRules: readonly Rule[] = [
   koPattern({
     class: 'math',
     rule: 'count/minus',
+    next: '-.',
     match: new RegExp(`(?<n>(?:${NUMBER})(?:\\s?-\\s?(?:${NUMBER})){1,6})`, 'y'),
     read: readMinus,
   }),
   koPattern({
     class: 'range',
     rule: 'count/range',
+    next: '-~.십백천만억조경',
     match: new RegExp(`(?<a>${NUMBER})\\s?(?<s>${SCALE})?${TO}(?<b>${NUMBER})(?![\\d:/]|[-~]\\d|\\.\\d)`, 'y'),
     read: ({ a = '', s = '', b = '' }, place) => {
       const { dash } = place.scope.hints;

@@ -30,6 +30,7 @@ export const counterRules: readonly Rule[] = [
   koPattern({
     class: 'ordinal',
     rule: 'counters/order',
+    next: '번',
     match: /(?<n>\d{1,3}(?:,\d{3}){1,4}|\d{1,16})(?=\s?번\s?째)/y,
     read: ({ n = '' }) => {
       const value = n.replaceAll(',', '').replace(/^0+(?=\d)/, '');
@@ -40,6 +41,7 @@ export const counterRules: readonly Rule[] = [
   koPattern({
     class: 'ordinal',
     rule: 'counters/place-in-order',
+    next: '째',
     match: /(?<n>\d{1,2})(?=째)/y,
     read: ({ n = '' }) => ORDERS[Number(n)] || koNative(n),
   }),
@@ -52,18 +54,21 @@ export const counterRules: readonly Rule[] = [
   koPattern({
     class: 'counter',
     rule: 'counters/times',
+    next: '번-~',
     match: new RegExp(String.raw`(?<a>\d{1,2})(?:${TO}(?<b>\d{1,2}))?(?=\s?번)`, 'y'),
     read: (groups, place) => (TIMES_BEFORE.test(place.before(6)) || TIMES_AFTER.test(place.after(9).trimStart()) ? both(groups) : undefined),
   }),
   koPattern({
     class: 'counter',
     rule: 'counters/persons',
+    next: '분',
     match: /(?<a>\d{1,2})(?=\s?분)/y,
     read: (groups, place) => (PERSONS_BEFORE.test(place.before(5)) ? both(groups) : undefined),
   }),
   koPattern({
     class: 'counter',
     rule: 'counters/hours',
+    next: '시-~',
     match: new RegExp(String.raw`(?<a>1?\d|2[0-3])(?:${TO}(?<b>1?\d|2[0-3]))?(?=\s?시간(?![대표외]))`, 'y'),
     read: both,
   }),

@@ -15,6 +15,7 @@ export const dateRules: readonly Rule[] = [
   koPattern({
     class: 'date',
     rule: 'date/range',
+    next: '-/.',
     match: new RegExp(
       String.raw`(?<y>${YEAR})(?<s>[-/.])(?<m>${MONTH})\k<s>(?<d>${DAY})\s?[-~]{1,2}\s?(?:(?<y2>${YEAR})\k<s>)?(?:(?<m2>${MONTH})\k<s>)?(?<d2>${DAY})(?![\d:])`,
       'y',
@@ -24,18 +25,21 @@ export const dateRules: readonly Rule[] = [
   koPattern({
     class: 'date',
     rule: 'date/year-first',
+    next: '-/.·',
     match: new RegExp(String.raw`(?<y>${YEAR})(?<s>[-/·]|\.\s?)(?<m>${MONTH})\k<s>(?<d>${DAY})(?!\d)(?:T(?=\d\d:))?`, 'y'),
     read: (g) => spell(g.y, g.m, g.d),
   }),
   koPattern({
     class: 'date',
     rule: 'date/year-last',
+    next: '-/.',
     match: /(?<a>\d{1,2})(?<s>[-/.])(?<b>\d{1,2})\k<s>(?<y>(?:1[5-9]|20|21)\d{2})(?!\d)/y,
     read: readYearLast,
   }),
   koPattern({
     class: 'date',
     rule: 'date/year-month',
+    next: '-/.',
     match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?!\d))(?![\d.:%]|\s?[년명개원])`, 'y'),
     read: ({ y, m = '', s }, place) => {
       if (s !== '/' && m.length === 1) return undefined;
@@ -45,36 +49,42 @@ export const dateRules: readonly Rule[] = [
   koPattern({
     class: 'date',
     rule: 'date/month-year',
+    next: '-/',
     match: /(?<m>0[1-9]|1[0-2])[-/](?<y>(?:19|20)\d{2})(?![\d:]|\s?년)/y,
     read: ({ y, m }) => spell(y, m),
   }),
   koPattern({
     class: 'date',
     rule: 'date/month-day-range',
+    next: '-/',
     match: new RegExp(String.raw`(?<m>${MONTH})/(?<d>${DAY})${BRACKET}\s?[-~]\s?(?:(?<m2>${MONTH})/)?(?<d2>${DAY})(?![\d:./])`, 'y'),
     read: ({ m, d, w, m2, d2 }) => `${spell(undefined, m, d)}${w === undefined ? '' : ` ${w}요일`}부터 ${spell(undefined, m2, d2)}`,
   }),
   koPattern({
     class: 'date',
     rule: 'date/month-day',
+    next: '-/',
     match: new RegExp(String.raw`(?<m>${MONTH})(?<s>[-/])(?<d>${DAY})(?![\d:./])(?!\s?[년명개원%])`, 'y'),
     read: readMonthDay,
   }),
   koPattern({
     class: 'date',
     rule: 'date/event',
+    next: '·・ㆍ•.',
     match: /(?<m>1[0-2]|[1-9])(?:[·・ㆍ•]|\.(?=\d{1,2}\s?(?:전쟁|사변|광복|민주|혁명|운동|절|사태|참사|항쟁|만세)))(?<d>3[01]|[12]\d|[1-9])(?!\d)/y,
     read: ({ m = '', d = '' }) => koSino(m) + (m === d ? koSino(d) : koDigits(d, '영')),
   }),
   koPattern({
     class: 'date',
     rule: 'date/month',
+    next: '월-~',
     match: new RegExp(String.raw`(?<m>${MONTH})(?:${TO}(?<n>${MONTH}))?(?=\s?월)`, 'y'),
     read: ({ m = '', n }) => (n === undefined ? month(m) : `${koSino(m)}부터 ${month(n)}`),
   }),
   koPattern({
     class: 'range',
     rule: 'date/years-or-days',
+    next: '-~',
     match: new RegExp(String.raw`(?<a>\d{1,4})${TO}(?<b>\d{1,4})(?=\s?(?:년(?!생)|일(?!곱)|세기|학년도))`, 'y'),
     read: ({ a = '', b = '' }, place) => `${koSino(a)}${a.length > 2 || /월\s?$/.test(place.before(2)) || place.after(2).endsWith('대') ? '부터' : '에서'} ${koSino(b)}`,
   }),

@@ -28,12 +28,14 @@ export const localNumberRules: readonly Rule[] = [
   koPattern({
     class: 'telephone',
     rule: 'digits/bracketed-area',
+    next: ')',
     match: /(?<=\()(?<n>\d{2,4}\)[-\s]{0,2}\d{3,4}[-\s]\d{4})(?![\d.:/-])/y,
     read: ({ n = '' }, { start }) => ({ reading: grouped(n), start: start - 1 }),
   }),
   koPattern({
     class: 'telephone',
     rule: 'digits/local',
+    next: '-',
     match: /(?<a>\d{3,4})-(?<b>\d{4})(?![\d.:/-]|\s?[년원명개만억])/y,
     read: ({ a = '', b = '' }, place) => (place.scope.hints.dash !== undefined || isYearRange(a, b) ? undefined : `${koDigits(a)} ${koDigits(b)}`),
   }),
@@ -49,7 +51,7 @@ export const codeRules: readonly Rule[] = [
   koPattern({
     class: 'digits',
     rule: 'digits/after-letters',
-    match: /(?<n>\d{3,12})(?:-(?<m>\d{1,8}))?(?![\d:/.])/y,
+    match: /(?<=[A-Za-z]-?)(?<n>\d{3,12})(?:-(?<m>\d{1,8}))?(?![\d:/.])/y,
     read: ({ n = '', m }, place) => {
       if (!/[A-Za-z]-?$/.test(place.before(2)) || /\d[xX]$/.test(place.before(2)) || (n.endsWith('00') && m === undefined)) return undefined;
       return { reading: koDigits(n) + (m === undefined ? '' : ` 다시 ${koDigits(m)}`), alternatives: [koSino(n)] };
@@ -58,12 +60,14 @@ export const codeRules: readonly Rule[] = [
   koPattern({
     class: 'digits',
     rule: 'digits/version',
+    next: '.',
     match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?![\d:/-])/y,
     read: ({ n = '' }) => n.split('.').map((part) => (part.length > 2 || /^0\d/.test(part) ? koDigits(part, '영') : koSino(part))).join('점'),
   }),
   koPattern({
     class: 'digits',
     rule: 'digits/address',
+    next: '-',
     match: /(?<a>\d{1,4})-(?<b>\d{1,4})(?=\s?(?:번지|호|동))/y,
     read: ({ a = '', b = '' }) => `${koSino(a)} 다시 ${koSino(b)}`,
   }),

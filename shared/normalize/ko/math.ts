@@ -26,24 +26,28 @@ export const symbolRules: readonly Rule[] = [
   koPattern({
     class: 'fraction',
     rule: 'math/fraction-sign',
+    first: '½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉',
     match: /(?<f>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉])/y,
     read: ({ f = '' }, place) => (/\d\s?$/.test(place.before(2)) ? (CLOSED.test(place.before(2)) ? '과 ' : '와 ') : '') + (FRACTIONS[f] ?? ''),
   }),
   koPattern({
     class: 'math',
     rule: 'math/power',
+    first: '⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹',
     match: /(?<s>[⁻⁺]?)(?<n>[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,12})/y,
     read: ({ s = '', n = '' }) => power(s === '⁻', [...n].map((digit) => SUPERSCRIPTS.indexOf(digit)).join('')),
   }),
   koPattern({
     class: 'math',
     rule: 'math/caret',
+    first: '^',
     match: /\^\s?[({]?(?<n>[-+]?\d{1,12})[)}]?(?!\.\d)/y,
     read: ({ n = '' }) => power(n.startsWith('-'), n.replace(/^[-+]/, '')),
   }),
   koPattern({
     class: 'math',
     rule: 'math/subscript',
+    first: '₀₁₂₃₄₅₆₇₈₉',
     match: /(?<n>[₀₁₂₃₄₅₆₇₈₉]{1,12})/y,
     read: ({ n = '' }) => koSino([...n].map((digit) => SUBSCRIPTS.indexOf(digit)).join('')),
   }),
@@ -53,12 +57,13 @@ export const symbolRules: readonly Rule[] = [
     match: /(?<s>[\u2160-\u217f\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3251-\u325f\u32b1-\u32bf])\.?/y,
     read: ({ s = '' }) => numberSign(s),
   }),
-  koPattern({ class: 'abbreviation', rule: 'math/company', match: /[㈜㉿]/y, read: (_, place) => (place.scope.folded[place.start] === '㈜' ? '주식회사' : '한국산업표준') }),
-  koPattern({ class: 'math', rule: 'math/plus-minus', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `플러스마이너스 ${koAmount(n)}` }),
-  koPattern({ class: 'ordinal', rule: 'math/number', match: /#\s?(?<n>\d{1,8})(?![\d.])/y, read: ({ n = '' }) => `${koSino(n)}번` }),
+  koPattern({ class: 'abbreviation', rule: 'math/company', first: '㈜㉿', match: /[㈜㉿]/y, read: (_, place) => (place.scope.folded[place.start] === '㈜' ? '주식회사' : '한국산업표준') }),
+  koPattern({ class: 'math', rule: 'math/plus-minus', first: '±∓', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `플러스마이너스 ${koAmount(n)}` }),
+  koPattern({ class: 'ordinal', rule: 'math/number', first: '#', match: /#\s?(?<n>\d{1,8})(?![\d.])/y, read: ({ n = '' }) => `${koSino(n)}번` }),
   koPattern({
     class: 'range',
     rule: 'math/wave',
+    first: '~',
     match: /~\s?(?<w>오전|오후|(?=[월화수목금토일]\))|[월화수목금토일]요일|(?=[-+$¥€£₩]?\d))/y,
     read: ({ w = '' }, place) => {
       const before = place.before(4);
@@ -66,12 +71,13 @@ export const symbolRules: readonly Rule[] = [
       return `${/(?:[년월일시분]|년대|세기|\))\s?$/.test(before) ? '부터' : '에서'} ${w}`;
     },
   }),
-  koPattern({ class: 'symbol', rule: 'math/plus-grade', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? Array(place.end - place.start).fill('플러스').join(' ') : undefined) }),
-  koPattern({ class: 'symbol', rule: 'math/run', match: /(?<c>[+*=<>#_|^&@\\%])\k<c>{2,400}/y, read: () => '' }),
-  koPattern({ class: 'math', rule: 'math/operator', match: /(?<o><=|>=|==|!=|[+×÷=<>≤≥≠≈≒≡≦≧∈∪∩∝*])/y, read: ({ o = '' }, place) => operator(o, place) }),
+  koPattern({ class: 'symbol', rule: 'math/plus-grade', first: '+', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? Array(place.end - place.start).fill('플러스').join(' ') : undefined) }),
+  koPattern({ class: 'symbol', rule: 'math/run', first: '+*=<>#_|^&@\\%', match: /(?<c>[+*=<>#_|^&@\\%])\k<c>{2,400}/y, read: () => '' }),
+  koPattern({ class: 'math', rule: 'math/operator', first: '<>=!+×÷≤≥≠≈≒≡≦≧∈∉⊂∪∩∝*', match: /(?<o><=|>=|==|!=|[+×÷=<>≤≥≠≈≒≡≦≧∈∪∩∝*])/y, read: ({ o = '' }, place) => operator(o, place) }),
   koPattern({
     class: 'measure',
     rule: 'math/per',
+    first: '/',
     match: /\/(?=\s?(?:시간|분|초|일|월|년|주|명|회|개|장|대|박|인|kg|g|㎡))/y,
     read: (_, place) => (/(?:[¥$€₩]\s?[\d.,]{1,10}|\d[^/\n]{0,6}[원회개명장대터램보건단어자트]|\d\s?[A-Za-z]{1,3})\s?$/u.test(place.before(13)) ? '퍼' : undefined),
   }),

@@ -20,8 +20,8 @@ const PAID = String.raw`(?<a>${NUMBER})(?:${TO}(?:(?:${SIGN})\s?)?(?<b>${NUMBER}
 
 /** Rules that start at a currency sign. */
 export const moneySignRules: readonly Rule[] = [
-  koPattern({ class: 'money', rule: 'money/sign', match: new RegExp(`(?<unit>${SIGN})\\s?${PAID}${SHORT_SCALE}?(?:\\s?(?<own>원|달러|유로|엔|위안|파운드))?`, 'iy'), read: readPaid }),
-  koPattern({ class: 'money', rule: 'money/sign-alone', match: new RegExp(`(?<unit>${SIGN})`, 'y'), read: ({ unit = '' }) => nameOf(unit) }),
+  koPattern({ class: 'money', rule: 'money/sign', first: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮', match: new RegExp(`(?<unit>${SIGN})\\s?${PAID}${SHORT_SCALE}?(?:\\s?(?<own>원|달러|유로|엔|위안|파운드))?`, 'iy'), read: readPaid }),
+  koPattern({ class: 'money', rule: 'money/sign-alone', first: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮', match: new RegExp(`(?<unit>${SIGN})`, 'y'), read: ({ unit = '' }) => nameOf(unit) }),
 ];
 
 /** Rules that start at a word: `USD 100`, `US$ 5`. */
@@ -31,7 +31,7 @@ export const moneyWordRules: readonly Rule[] = [
 
 /** Rules that start at a number: `100 USD`, `5$`. */
 export const moneyRules: readonly Rule[] = [
-  koPattern({ class: 'money', rule: 'money/after', match: new RegExp(`${PAID}\\s?(?<unit>${SIGN}|${CODE}(?![A-Za-z]))`, 'y'), read: readPaid }),
+  koPattern({ class: 'money', rule: 'money/after', next: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮ABCDEFGHIJKLMNOPQRSTUVWXYZ-~.십백천만억조경', match: new RegExp(`${PAID}\\s?(?<unit>${SIGN}|${CODE}(?![A-Za-z]))`, 'y'), read: readPaid }),
 ];
 
 function readPaid({ unit = '', a = '', b, scale = '', short, own }: Groups, place: Place): string | undefined {

@@ -17,19 +17,22 @@ export const timeRules: readonly Rule[] = [
   koPattern({
     class: 'time',
     rule: 'time/clock-range',
+    next: ':',
     match: new RegExp(`${CLOCK}${HALF_DAY}?${TO}${second(CLOCK)}${second(HALF_DAY)}?(?![\\d:])`, 'iy'),
     read: (g) => `${clock(g)}부터 ${clock({ h: g.h2, m: g.m2, s: g.s2, f: g.f2, ap: g.ap2 })}`,
   }),
-  koPattern({ class: 'time', rule: 'time/clock', match: new RegExp(`${CLOCK}${HALF_DAY}?(?![\\d:])`, 'iy'), read: readClock }),
+  koPattern({ class: 'time', rule: 'time/clock', next: ':', match: new RegExp(`${CLOCK}${HALF_DAY}?(?![\\d:])`, 'iy'), read: readClock }),
   koPattern({
     class: 'time',
     rule: 'time/half-day-hour',
+    next: 'aApP',
     match: new RegExp(`(?<h>1[0-2]|0?[1-9])${HALF_DAY}`, 'iy'),
     read: clock,
   }),
   koPattern({
     class: 'time',
     rule: 'time/hour',
+    next: '시-~',
     match: new RegExp(String.raw`(?<h>\d{1,2})(?:시?${TO}(?<h2>\d{1,2}))?(?=\s?시(?!간|즌|리즈|군|장|도|험|작|민|청|내))`, 'y'),
     read: ({ h = '', h2 }, place) => {
       const word = place.scope.folded.slice(place.start, place.end).includes('시') ? '시' : '';
@@ -39,6 +42,7 @@ export const timeRules: readonly Rule[] = [
   koPattern({
     class: 'ratio',
     rule: 'time/ratio',
+    next: ':.',
     match: /(?<n>\d{1,12}(?:\.\d{1,6})?(?:\s?:\s?\d{1,12}(?:\.\d{1,6})?){1,5})(?![\d:]|\.\d)/y,
     read: ({ n = '' }) => n.split(':').map((side) => number(side.trim())).join(' 대 '),
   }),
@@ -49,6 +53,7 @@ export const halfDayRules: readonly Rule[] = [
   koPattern({
     class: 'time',
     rule: 'time/half-day-first',
+    first: 'aApP',
     match: /(?<![A-Za-z])(?<ap>[ap])\.?m\.?\s?(?<h>1[0-2]|0?\d)(?::(?<m>[0-5]\d)|(?<w>\s?시)|(?![\d.:]))/iy,
     read: clock,
   }),

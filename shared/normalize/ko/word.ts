@@ -12,10 +12,11 @@ const GREEK: Record<string, string> = {
 
 /** Rules that start at a run of letters, in order. */
 export const wordRules: readonly Rule[] = [
-  koPattern({ class: 'ordinal', rule: 'word/number', match: /(?<![A-Za-z])n[oº]\.?\s?(?<n>\d{1,12})(?!\.\d)/iy, read: ({ n = '' }) => `넘버 ${n === '1' ? '원' : koSino(n)}` }),
+  koPattern({ class: 'ordinal', rule: 'word/number', first: 'nN', match: /(?<![A-Za-z])n[oº]\.?\s?(?<n>\d{1,12})(?!\.\d)/iy, read: ({ n = '' }) => `넘버 ${n === '1' ? '원' : koSino(n)}` }),
   koPattern({
     class: 'roman',
     rule: 'word/roman',
+    first: 'MDCLXVI',
     match: new RegExp(`(?<![A-Za-z])${ROMAN}`, 'y'),
     read: ({ r = '' }, place) => {
       const ordinal = /제\s?$/.test(place.before(2));
@@ -26,12 +27,14 @@ export const wordRules: readonly Rule[] = [
   koPattern({
     class: 'math',
     rule: 'word/times',
+    first: 'xX',
     match: /[xX](?=\s?\d)/y,
     read: (_, place) => (/\d[\d.]{0,12}\s?$/.test(place.before(14)) && !/(?<!\d)0$/.test(place.before(2)) ? '곱하기' : undefined),
   }),
   koPattern({
     class: 'abbreviation',
     rule: 'word/versus',
+    first: 'vV',
     match: /vs\.?(?![A-Za-z])/iy,
     read: (_, place) => (/[\p{Script=Hangul}]\s?$/u.test(place.before(2)) && /^\s?\p{Script=Hangul}/u.test(place.after(2)) ? '대' : undefined),
   }),

@@ -17,6 +17,7 @@ export const dateRules: readonly Rule[] = [
   zhPattern({
     class: 'date',
     rule: 'date/christian-era',
+    next: 'aAbBcC年月日号',
     match: new RegExp(
       String.raw`(?<y>\d{1,4})(?:\s?年)?(?:\s?(?<m>${MONTH})\s?月)?(?:\s?(?<d>${DAY})\s?(?<u>[日号]))?\s?(?<era>a\.?d\.?|b\.?c\.?(?:e\.?)?|c\.?e\.?)(?![a-z])`,
       'iy',
@@ -26,6 +27,7 @@ export const dateRules: readonly Rule[] = [
   zhPattern({
     class: 'date',
     rule: 'date/numeric-range',
+    next: '-/.',
     match: new RegExp(
       String.raw`(?<y>\d{4})(?<s>[-/.])(?<m>${MONTH})\k<s>(?<d>${DAY})\s?(?:[-~]{1,2}|至|到)\s?(?:(?<y2>\d{4})\k<s>)?(?:(?<m2>${MONTH})\k<s>)?(?<d2>${DAY})(?![\d:])`,
       'y',
@@ -35,18 +37,21 @@ export const dateRules: readonly Rule[] = [
   zhPattern({
     class: 'date',
     rule: 'date/year-first',
+    next: '-/.·',
     match: new RegExp(String.raw`(?<y>[12]\d{3}|0\d{3})(?<s>[-/.·])(?<m>${MONTH})\k<s>(?<d>${DAY})(?!\d)(?<u>[日号])?(?:T(?=\d\d:))?`, 'y'),
     read: (g) => yearMonthDay(g.y, g.m, g.d, g.u),
   }),
   zhPattern({
     class: 'date',
     rule: 'date/year-last',
+    next: '-/.',
     match: /(?<a>\d{1,2})(?<s>[-/.])(?<b>\d{1,2})\k<s>(?<y>(?:1[5-9]|20|21)\d{2})(?!\d)/y,
     read: readYearLast,
   }),
   zhPattern({
     class: 'date',
     rule: 'date/year-month',
+    next: '-/.',
     match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?=\s?月))(?![\d.%])(?<u>\s?月)?`, 'y'),
     read: ({ y = '', m = '', s, u }, place) => {
       const decimal = s === '.' && u === undefined && /^\s?[\p{Script=Han}A-Za-z%]/u.test(place.after(2));
@@ -56,34 +61,39 @@ export const dateRules: readonly Rule[] = [
   zhPattern({
     class: 'date',
     rule: 'date/month-year',
+    next: '-/',
     match: new RegExp(String.raw`(?<m>0[1-9]|1[0-2])(?<s>[-/])(?<y>(?:19|20)\d{2})(?!\d)`, 'y'),
     read: ({ y = '', m = '' }) => `${zhDigits(y)}年${zhCardinal(m, true)}月`,
   }),
   zhPattern({
     class: 'date',
     rule: 'date/month-day',
+    next: '-/.',
     match: new RegExp(String.raw`(?<m>${MONTH_AFTER})(?<s>[-/.])(?<d>${DAY})(?![\d:.])(?<u>[日号])?`, 'y'),
     read: readMonthDay,
   }),
   zhPattern({
     class: 'date',
     rule: 'date/anniversary',
+    next: '·・•.',
     match: /(?<m>1[0-2]|[1-9])(?:[·・•]|\.(?=\d{1,2}\s?(?:儿童|劳动|妇女|国庆|教师|建军|建党|情人|植树|青年|护士|愚人)节?))(?<d>3[01]|[12]\d|[1-9])(?!\d)/y,
     read: ({ m = '', d = '' }) => zhDigits(m + d, true),
   }),
   zhPattern({
     class: 'range',
     rule: 'date/year-range',
+    next: '年-~至到',
     match: new RegExp(String.raw`(?<a>\d{4})(?:\s?年)?${TO}(?<b>\d{4}|\d{2}(?=\s?年))(?=\s?(?:年|赛季|赛事|学年|財年|财年|財政|届|學年))`, 'y'),
     read: ({ a = '', b = '' }, place) => `${zhDigits(a)}${/\d\s?年/.test(place.scope.folded.slice(place.start, place.end)) ? '年' : ''}到${zhDigits(b)}`,
   }),
   zhPattern({
     class: 'range',
     rule: 'date/bare-year-range',
+    next: '-~',
     match: /(?<a>(?:19|20)\d{2})\s?[-~—]{1,2}\s?(?<b>(?:19|20)\d{2})(?![\d.:/-])(?!\s?[元个個名人万萬亿億米公%])/y,
     read: ({ a = '', b = '' }, place) => (a < b && place.scope.hints.integer !== 'cardinal' && place.scope.hints.dash !== 'score' ? `${zhDigits(a)}到${zhDigits(b)}` : undefined),
   }),
-  zhPattern({ class: 'date', rule: 'date/year', match: /(?<y>\d{1,4})(?=\s?年)/y, read: readYear }),
+  zhPattern({ class: 'date', rule: 'date/year', next: '年', match: /(?<y>\d{1,4})(?=\s?年)/y, read: readYear }),
   zhPattern({
     class: 'date',
     rule: 'date/year-without-word',
@@ -93,18 +103,21 @@ export const dateRules: readonly Rule[] = [
   zhPattern({
     class: 'date',
     rule: 'date/generation',
+    next: '后',
     match: /(?<y>[05][05]|[6-9][05]|10)(?=后(?![天日续来面退]))/y,
     read: ({ y = '' }) => zhDigits(y),
   }),
   zhPattern({
     class: 'date',
     rule: 'date/month',
+    next: '月-~至到',
     match: new RegExp(String.raw`(?<m>${MONTH})(?:${TO}(?<n>${MONTH}))?(?=\s?月)`, 'y'),
     read: ({ m = '', n }) => (n === undefined ? '' : `${zhCardinal(m, true)}到`) + zhCardinal(n ?? m, true),
   }),
   zhPattern({
     class: 'date',
     rule: 'date/day',
+    next: '日号號-~至到',
     match: new RegExp(String.raw`(?<d>${DAY})(?:${TO}(?<e>${DAY}))?(?=\s?[日号號])`, 'y'),
     read: ({ d = '', e }) => (e === undefined ? '' : `${zhCardinal(d, true)}到`) + zhCardinal(e ?? d, true),
   }),

@@ -41,6 +41,7 @@ export const telephoneRules: readonly Rule[] = [
   zhPattern({
     class: 'telephone',
     rule: 'digits/bracketed-area',
+    next: ')',
     match: /(?<=\()(?<n>\d{2,4}\)[-\s]{0,2}\d{3,4}[-\s]?\d{4})(?![\d.:/-])/y,
     read: ({ n = '' }, { start }) => ({ reading: zhDigits(n.replaceAll(/\D/g, ''), true), start: start - 1 }),
   }),
@@ -53,6 +54,7 @@ export const telephoneRules: readonly Rule[] = [
   zhPattern({
     class: 'telephone',
     rule: 'digits/local',
+    next: '-',
     match: /(?<a>\d{3,4})-(?<b>\d{4})(?![\d.:/-]|\s?[年元个個名人万萬亿億])/y,
     read: ({ a = '', b = '' }, place) => (place.scope.hints.dash !== undefined || isYearRange(a, b) ? undefined : zhDigits(a + b, true)),
   }),
@@ -74,13 +76,14 @@ export const codeRules: readonly Rule[] = [
   zhPattern({
     class: 'digits',
     rule: 'digits/plate',
-    match: /(?<n>\d{1,5})(?!\d)/y,
+    match: /(?<=[A-Z\d·.-])(?<n>\d{1,5})(?!\d)/y,
     read: ({ n = '' }, place) => (PLATE_BEFORE.test(place.before(9)) ? zhDigits(n, true) : undefined),
   }),
-  zhPattern({ class: 'digits', rule: 'digits/after-letters', match: /(?<n>\d{1,12})(?![\d:/]|\.\d)/y, read: readAfterLetters }),
+  zhPattern({ class: 'digits', rule: 'digits/after-letters', match: /(?<=[A-Za-z]-?)(?<n>\d{1,12})(?![\d:/]|\.\d)/y, read: readAfterLetters }),
   zhPattern({
     class: 'digits',
     rule: 'digits/model',
+    next: '-',
     match: /(?<=[A-Za-z])(?<a>\d{1,6})-(?<b>\d{1,8})(?![\d.:/-])/y,
     read: ({ a = '', b = '' }) => [a, b].map((n) => (n.length > 2 ? zhDigits(n) : zhCardinal(n))).join('杠'),
   }),
@@ -93,6 +96,7 @@ export const codeRules: readonly Rule[] = [
   zhPattern({
     class: 'digits',
     rule: 'digits/version',
+    next: '.',
     match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?![\d:/-])/y,
     read: ({ n = '' }) => n.split('.').map((part) => (part.length > 2 || /^0\d/.test(part) ? zhDigits(part) : zhCardinal(part))).join('点'),
   }),

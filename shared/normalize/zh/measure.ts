@@ -1,6 +1,6 @@
 /** Measures: a number and a unit symbol (`5kg` → 五公斤, `60km/h` → 每小时六十公里, `-5℃` → 零下五摄氏度). */
 import type { Replacement, Rule, Scope } from '../contract.ts';
-import { cutsForm, placeOf } from '../pattern.ts';
+import { cutsForm, follower, placeOf } from '../pattern.ts';
 import { type Unit, type UnitTerm, unitAt } from '../written/units.ts';
 import { NUMBER, SCALE, TO, joinOf, zhAmount, zhPattern, zhRange } from './amount.ts';
 import { zhCardinal, zhDigits } from './numbers.ts';
@@ -25,12 +25,14 @@ const TIMES: Record<string, string> = { hour: '小时', minute: '分钟', second
 /** Single capitals and the like that are mostly no unit beside Chinese (4K, 5A级, 3D, 7B, 1080p). */
 const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'A', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'pt', 'ct', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'rad', 'sq', 'MP', 'PS', 'in', 'P', 'J', 'bit', 'pc', 'MT', 'st', 'wt', 'HP', 'lm', 'Th', 'cd', 'kA', 'Mt', 'fm', 'EV', 'pm']);
 
+/** What may follow the digits of a measure: a unit, the rest of the number, a range. */
+const MEASURED_NEXT = /[\p{Script=Latin}\p{Script=Greek}°′″℃℉ℓ\u3380-\u33df.\-~/至到十百千万萬亿億兆]/u;
 const MEASURED = new RegExp(`(?:(?<n>\\d{1,6})/(?<m>\\d{1,6})|(?<a>${NUMBER})(?:(?:℃|°C)?${TO}(?<b>${NUMBER}))?(?<s>\\s?${SCALE})?)(?<gap> ?)`, 'y');
 
 /** A number, or two, before a unit symbol. */
 export function readMeasure(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
-  if (form === undefined) return undefined;
+  if (form === undefined || !MEASURED_NEXT.test(follower(scope, form))) return undefined;
   const joined = form.kind === 'number' ? joinOf(scope, form.start) : undefined;
   MEASURED.lastIndex = form.start + (joined === undefined ? 0 : 1);
   const match = MEASURED.exec(scope.folded);
@@ -102,18 +104,21 @@ export const measureRules: readonly Rule[] = [
   zhPattern({
     class: 'measure',
     rule: 'measure/angle',
+    next: '°',
     match: /(?<d>\d{1,3})°(?<m>\d{1,2})[′'](?:(?<s>\d{1,2}(?:\.\d{1,4})?)[″"])?(?<side>[NSEW](?![A-Za-z]))?/y,
     read: ({ d = '', m = '', s, side }) => sideOf(side) + `${zhCardinal(d)}度${zhCardinal(m, true)}分${s === undefined ? '' : `${zhAmount(s, 'plain')}秒`}`,
   }),
   zhPattern({
     class: 'measure',
     rule: 'measure/latitude',
+    next: '°.',
     match: /(?<d>\d{1,3}(?:\.\d{1,6})?)°\s?(?<side>[NSEW])(?![A-Za-z])/y,
     read: ({ d = '', side }) => `${sideOf(side)}${zhAmount(d)}度`,
   }),
   zhPattern({
     class: 'measure',
     rule: 'measure/resolution',
+    next: 'pPi',
     match: /(?<d>360|480|540|720|1080|1440|2160|4320)(?<p>[pPi])(?![A-Za-z])/y,
     read: ({ d = '', p = '' }) => zhDigits(d) + p,
   }),

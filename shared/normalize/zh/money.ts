@@ -23,8 +23,8 @@ const PAID = String.raw`(?<a>${NUMBER})(?:${TO}(?:(?:${SIGN})\s?)?(?<b>${NUMBER}
 
 /** Rules that start at a currency sign. */
 export const moneySignRules: readonly Rule[] = [
-  zhPattern({ class: 'money', rule: 'money/sign', match: new RegExp(`(?<unit>${SIGN})\\s?${PAID}${SHORT_SCALE}?(?<own>元|美元|美金|日元|欧元|英镑|港元|港币|人民币)?`, 'iy'), read: readPaid }),
-  zhPattern({ class: 'money', rule: 'money/sign-alone', match: new RegExp(`(?<unit>${SIGN})`, 'y'), read: ({ unit = '' }) => nameOf(unit) }),
+  zhPattern({ class: 'money', rule: 'money/sign', first: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮', match: new RegExp(`(?<unit>${SIGN})\\s?${PAID}${SHORT_SCALE}?(?<own>元|美元|美金|日元|欧元|英镑|港元|港币|人民币)?`, 'iy'), read: readPaid }),
+  zhPattern({ class: 'money', rule: 'money/sign-alone', first: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮', match: new RegExp(`(?<unit>${SIGN})`, 'y'), read: ({ unit = '' }) => nameOf(unit) }),
 ];
 
 /** Rules that start at a word: `USD 100`, `HK$5`, `RMB¥5`. */
@@ -34,10 +34,11 @@ export const moneyWordRules: readonly Rule[] = [
 
 /** Rules that start at a number: `100 USD`, `5$`. */
 export const moneyRules: readonly Rule[] = [
-  zhPattern({ class: 'money', rule: 'money/after', match: new RegExp(`${PAID}\\s?(?<unit>${SIGN}|${CODE}(?![A-Za-z]))`, 'y'), read: readPaid }),
+  zhPattern({ class: 'money', rule: 'money/after', next: '$¥€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮ABCDEFGHIJKLMNOPQRSTUVWXYZ-~至到.十百千万萬亿億兆', match: new RegExp(`${PAID}\\s?(?<unit>${SIGN}|${CODE}(?![A-Za-z]))`, 'y'), read: readPaid }),
   zhPattern({
     class: 'money',
     rule: 'money/short-scale',
+    next: 'mMbBtT.',
     match: new RegExp(`(?<a>${NUMBER})\\s?(?<short>million|billion|trillion)(?![A-Za-z])`, 'iy'),
     read: ({ a = '', short }) => scaled(a, short),
   }),

@@ -18,13 +18,15 @@ export const timeRules: readonly Rule[] = [
   zhPattern({
     class: 'time',
     rule: 'time/clock-range',
+    next: ':',
     match: new RegExp(`${CLOCK}${HALF_DAY}?${TO}${CLOCK_2}${HALF_DAY_2}?(?![\\d:])`, 'iy'),
     read: (g, place) => `${halfDay(g.ap, place)}${clock(g.h, g.m, g.s)}到${halfDay(g.ap2, place)}${clock(g.h2, g.m2, g.s2)}`,
   }),
-  zhPattern({ class: 'time', rule: 'time/clock', match: new RegExp(`${CLOCK}${HALF_DAY}?(?![\\d:])`, 'iy'), read: readClock }),
+  zhPattern({ class: 'time', rule: 'time/clock', next: ':', match: new RegExp(`${CLOCK}${HALF_DAY}?(?![\\d:])`, 'iy'), read: readClock }),
   zhPattern({
     class: 'duration',
     rule: 'time/lasting',
+    next: ':',
     match: /(?<a>\d{1,3}):(?<b>[0-5]\d)(?::(?<c>[0-5]\d))?(?:\.(?<f>\d{1,3}))?(?![\d:])/y,
     read: ({ a = '', b = '', c, f }, place) => {
       if (!LASTING_BEFORE.test(place.before(6))) return undefined;
@@ -34,6 +36,7 @@ export const timeRules: readonly Rule[] = [
   zhPattern({
     class: 'time',
     rule: 'time/hour-range',
+    next: '点點时時-~至到',
     match: new RegExp(String.raw`(?<a>[01]?\d|2[0-4])(?:[点點时時])?${TO}(?<b>[01]?\d|2[0-4])(?=\s?(?:[点點](?!\d?[^\d\s]{0,2}[建意])|[时時](?![代期])))`, 'y'),
     read: ({ a = '', b = '' }, place) => {
       const word = /[点點时時]/.exec(place.scope.folded.slice(place.start, place.end - 1))?.[0] ?? '';
@@ -43,6 +46,7 @@ export const timeRules: readonly Rule[] = [
   zhPattern({
     class: 'time',
     rule: 'time/half-day-hour',
+    next: 'aApP',
     match: new RegExp(String.raw`(?<h>1[0-2]|0?[1-9])${HALF_DAY}`, 'iy'),
     read: ({ h = '', ap }, place) => `${halfDay(ap, place)}${zhCount(h)}点`,
   }),
@@ -55,12 +59,14 @@ export const timeRules: readonly Rule[] = [
   zhPattern({
     class: 'duration',
     rule: 'time/hours-minutes',
+    next: 'hH',
     match: /(?:(?<h>\d{1,3})\s?h(?:rs?)?\s?)(?<m>\d{1,2})\s?m(?:in(?:s|utes)?)?(?:\s?(?<s>\d{1,2})\s?s(?:ec)?)?(?![a-z])/iy,
     read: ({ h, m, s }) => lasting(h, m, s),
   }),
   zhPattern({
     class: 'duration',
     rule: 'time/minutes-seconds',
+    next: "mM'′",
     match: /(?<m>\d{1,3})\s?(?:min|'|′)\s?(?<s>\d{1,2})(?:\.(?<f>\d{1,3}))?\s?(?:s(?:ec)?(?![a-z])|"|″)/iy,
     read: ({ m, s, f }, place) => (/[纬经]$/.test(place.before(1)) || place.before(1) === '°' ? undefined : lasting(undefined, m, s, f)),
   }),

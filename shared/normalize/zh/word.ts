@@ -16,12 +16,14 @@ export const wordRules: readonly Rule[] = [
   zhPattern({
     class: 'ordinal',
     rule: 'word/number',
+    first: 'nN',
     match: new RegExp(String.raw`(?<![A-Za-z])n[oº]\.?\s?(?<n>\d{1,12})(?!\.\d)(?<u>\s?[号名位])?`, 'iy'),
     read: ({ n = '', u }) => (u === undefined || u.trim() !== '号' ? `第${zhCardinal(n, true)}${u ?? ''}` : `${zhCardinal(n, true)}号`),
   }),
   zhPattern({
     class: 'roman',
     rule: 'word/roman',
+    first: 'MDCLXVI',
     match: new RegExp(`(?<![A-Za-z])${ROMAN}(?:${TO}${ROMAN.replace('<r>', '<t>')})?`, 'y'),
     read: ({ r = '', t }, place) => {
       const before = place.before(6);
@@ -34,12 +36,14 @@ export const wordRules: readonly Rule[] = [
   zhPattern({
     class: 'math',
     rule: 'word/times',
+    first: 'xX',
     match: /[xX](?=\s?\d)/y,
     read: (_, place) => (/(?:^|[^\d.])(?!0[xX])\d[\d.]{0,12}\s?(?:[a-z]{1,2})?\s?$/.test(place.before(16)) && !/(?<!\d)0$/.test(place.before(2)) ? '乘' : undefined),
   }),
   zhPattern({
     class: 'abbreviation',
     rule: 'word/versus',
+    first: 'vV',
     match: /vs\.?(?![A-Za-z])/iy,
     read: (_, place) => (/\p{Script=Han}\s?$/u.test(place.before(2)) && /^\s?\p{Script=Han}/u.test(place.after(2)) ? '对' : undefined),
   }),
