@@ -49,6 +49,7 @@ function keep(source: string, at: number, code: number): string {
   if (code < 0x7f && code >= 0x20) return String.fromCharCode(code);
   const character = String.fromCodePoint(code);
   if (code >= 0xd800 && code <= 0xdfff) return '';
+  if (code === 0x20e3 || (code === 0xfe0f && /[0-9#*]/.test(source[at - 1] ?? ''))) return endsKeycap(source, at) ? character : '';
   if (JOINER.test(character)) return joins(source, at) ? character : '';
   if (code >= 0xe0020 && code <= 0xe007f) return joins(source, at) ? character : '';
   if (DROPPED.test(character)) return '';
@@ -58,6 +59,13 @@ function keep(source: string, at: number, code: number): string {
     if (zero !== undefined) return String(code - zero);
   }
   return character;
+}
+
+/** `1️⃣`: the base must stand alone, or a number would take it. */
+function endsKeycap(source: string, at: number): boolean {
+  const base = source[at - 1] === '\ufe0f' ? at - 2 : at - 1;
+  const whole = source[at] === '\u20e3' || source[at + 1] === '\u20e3';
+  return whole && /[0-9#*]/.test(source[base] ?? '') && !/[\d.,:/~+-]/.test(source[base - 1] ?? ' ');
 }
 
 /** A joiner or selector counts after an emoji or keycap base, or between letters of scripts that need it. */

@@ -33,6 +33,9 @@ const DOTTED: readonly (readonly [RegExp, string])[] = [
   [/c\/o(?![A-Za-z])/y, 'care of'],
 ];
 
+/** Words an abbreviation can start with. */
+export const ABBREVIATED: readonly string[] = [...Object.keys(STOPPED), ...Object.keys(BARE), ...Object.keys(BARE_ANYWHERE), 'st', 'p', 'e', 'i', 'et', 'a', 'w', 'b', 'c'];
+
 /** `Mr.`, `Dr Smith`, `St. Patrick`, `etc.`, `e.g.`, `w/o`. */
 export function abbreviation(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];

@@ -14,8 +14,12 @@ const DAY_MONTH = new RegExp(String.raw`(?:(\d{1,2})(?:st|nd|rd|th)?\s?[-–~]\s
 const WEEKDAYS: Record<string, string> = {
   mon: 'Monday', tue: 'Tuesday', tues: 'Tuesday', wed: 'Wednesday', thu: 'Thursday', thur: 'Thursday', thurs: 'Thursday', fri: 'Friday', sat: 'Saturday', sun: 'Sunday',
 };
+/** Words a date can start with. */
+export const MONTH_WORDS: readonly string[] = [...MONTHS.map((month) => month.toLowerCase()), ...MONTHS.map((month) => month.slice(0, 3).toLowerCase()), 'sept'];
+export const WEEKDAY_WORDS: readonly string[] = Object.keys(WEEKDAYS);
 const ERA = /\s?(B\.?\s?C\.?\s?E\.?|B\.?\s?C\.?|A\.?\s?D\.?|C\.\s?E\.?|CE)(?![A-Za-z])/y;
 const ERA_SMALL = /\s?(b\.c\.e\.?|b\.c\.?|a\.d\.?)(?![A-Za-z])/y;
+const DATE_FOLLOWS = new RegExp(String.raw`\.?,?\s(?:${MONTH}\.?\s\d|\d{1,2}(?:st|nd|rd|th)?\s${MONTH}|\d{1,4}[/-]\d)`, 'iy');
 const PARTS = ['first', 'second', 'third', 'fourth'];
 
 function monthName(written: string): string {
@@ -150,7 +154,7 @@ export function weekdays(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
   const name = WEEKDAYS[word(scope, form).toLowerCase()];
   if (form === undefined || name === undefined || !/[A-Z]/.test(scope.folded[form.start] ?? '')) return undefined;
-  const follows = match(new RegExp(String.raw`\.?,?\s(?:${MONTH}\.?\s\d|\d{1,2}(?:st|nd|rd|th)?\s${MONTH}|\d{1,4}[/-]\d)`, 'iy'), scope, form.end);
+  const follows = match(DATE_FOLLOWS, scope, form.end);
   const dated = follows ?? match(/\.?(?:,|\s?[-–]\s?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\s\d{1,2}(?::\d\d)?\s?(?:am|pm|a\.m|p\.m))/iy, scope, form.end);
   const stopped = match(/\.(?=[\s,;)])/y, scope, form.end);
   if (dated === undefined && (stopped === undefined || /^(?:sun|sat)$/i.test(word(scope, form)))) return undefined;

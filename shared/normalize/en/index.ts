@@ -1,9 +1,10 @@
 /** English: the order in which rules are tried, per kind of written form. */
-import type { LanguageRules, Rule, RuleBook } from '../contract.ts';
+import type { LanguageRules, Replacement, Rule, RuleBook, Scope } from '../contract.ts';
 import { applyRules } from '../rules.ts';
-import { abbreviation } from './abbreviation.ts';
+import { CURRENCY_WORDS } from '../written/currencies.ts';
+import { abbreviation, ABBREVIATED } from './abbreviation.ts';
 import { chain, decades, magnitudes, numbered, ordinals, plainNumber } from './cardinal.ts';
-import { dayFirst, eraFirst, eras, monthFirst, numeric, quarters, weekdays, yearRange } from './date.ts';
+import { dayFirst, eraFirst, eras, monthFirst, numeric, MONTH_WORDS, quarters, WEEKDAY_WORDS, weekdays, yearRange } from './date.ts';
 import { address } from './electronic.ts';
 import { emojiName } from './emoji.ts';
 import { followedBy, ofShape } from './look.ts';
@@ -13,7 +14,7 @@ import { rupees, signAfter, signAlone, signFirst } from './money.ts';
 import { decimalComma, powers, range, ratio, spacedRange, spacedRatio, sums, version } from './range.ts';
 import { roman } from './roman.ts';
 import { sayAs } from './sayas.ts';
-import { state, street } from './street.ts';
+import { state, STATE_WORDS, street } from './street.ts';
 import { symbol } from './symbol.ts';
 import { telephone } from './telephone.ts';
 import { clock, duration, isoJoin } from './time.ts';
@@ -30,10 +31,27 @@ const CHAINS: readonly Rule[] = [
   clock, dayFirst, sums, telephone, followedBy('a', eras), numeric, yearRange, followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('a-£', measure), range, ratio, slashed, chain,
 ];
 const NUMBERS: readonly Rule[] = [...SINGLES.map((rule) => ofShape('single', rule)), ...CHAINS.map((rule) => ofShape('chain', rule)), chain];
-const WORDS: readonly Rule[] = [isoJoin, signFirst, rupees, monthFirst, quarters, weekdays, eraFirst, numbered, state, abbreviation, roman];
+const WORD_RULES: readonly Rule[] = [isoJoin, signFirst, rupees, monthFirst, quarters, weekdays, eraFirst, numbered, state, abbreviation, roman];
+/** Words some rule starts at, in small letters: most words of a text are none, and cost one look-up. */
+const STARTERS = new Set([...MONTH_WORDS, ...WEEKDAY_WORDS, ...STATE_WORDS, ...ABBREVIATED, ...CURRENCY_WORDS, 't', 'rs', 'q', 'h', 'ad', 'a', 'no', 'nos']);
+const LONGEST_STARTER = 9;
+const WORDS: readonly Rule[] = [words];
+
 const SYMBOLS: readonly Rule[] = [signFirst, numbered, vulgar, signAlone, symbol];
 
 const BOOK: RuleBook = { number: NUMBERS, word: WORDS, symbol: SYMBOLS, address: [address] };
+
+function words(scope: Scope, index: number, floor: number): Replacement | undefined {
+  const form = scope.forms[index];
+  if (form === undefined || form.end - form.start > LONGEST_STARTER) return undefined;
+  const written = scope.folded.slice(form.start, form.end);
+  if (!STARTERS.has(written.toLowerCase()) && !/^[IVXLCDM]+$/.test(written)) return undefined;
+  for (const rule of WORD_RULES) {
+    const made = rule(scope, index, floor);
+    if (made !== undefined) return made;
+  }
+  return undefined;
+}
 
 /** English rules. */
 export const en: LanguageRules = {

@@ -7,7 +7,8 @@ import type { AddressForm } from '../contract.ts';
 /** Longest chunk that is looked at; longer ones are no address anyone would want read. */
 const LONGEST_CHUNK = 2048;
 
-const CHUNK = /[A-Za-z0-9\-._~:/?#@!$&'*+=%\\]+/y;
+/** ASCII that a chunk may hold: 1, or 2 for the marks no address is without. */
+const CHUNK = Uint8Array.from({ length: 128 }, (_, code) => (/[.@#:\\/]/.test(String.fromCharCode(code)) ? 2 : /[A-Za-z0-9\-_~?!$&'*+=%]/.test(String.fromCharCode(code)) ? 1 : 0));
 const SCHEME = /(?:https?|ftps?|file|wss?|ssh|git|rtsp|rtmp):\/\//i;
 const WWW = /(?<![A-Za-z0-9])www\d?\.[a-z0-9]/i;
 const MAIL_HOST = /@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)+[A-Za-z]{2,}/y;
@@ -34,15 +35,20 @@ const FILES = new Set(
 
 /** The addresses that start in the chunk at `at`, and where the chunk ends. */
 export function scanChunk(folded: string, at: number): { end: number; found: AddressForm[] } {
-  CHUNK.lastIndex = at;
-  const match = CHUNK.exec(folded);
-  if (match === null) return { end: at + 1, found: [] };
-  const end = CHUNK.lastIndex;
-  const chunk = match[0];
-  if (chunk.length > LONGEST_CHUNK || !/[.@#:\\/]/.test(chunk)) return { end, found: [] };
-  const form = addressIn(chunk, /[\p{L}\p{N}]/u.test(folded[at - 1] ?? ' '));
-  return { end, found: form === undefined ? [] : [{ ...form, start: form.start + at, end: form.end + at }] };
+  let end = at;
+  let marked = false;
+  for (;;) {
+    const kind = CHUNK[folded.charCodeAt(end)];
+    if (kind === undefined || kind === 0) break;
+    if (kind === 2) marked = true;
+    end++;
+  }
+  if (!marked || end - at > LONGEST_CHUNK || end - at < 3) return { end: Math.max(end, at + 1), found: NONE };
+  const form = addressIn(folded.slice(at, end), /[\p{L}\p{N}]/u.test(folded[at - 1] ?? ' '));
+  return { end, found: form === undefined ? NONE : [{ ...form, start: form.start + at, end: form.end + at }] };
 }
+
+const NONE: AddressForm[] = [];
 
 function addressIn(chunk: string, glued: boolean): AddressForm | undefined {
   const url = SCHEME.exec(chunk) ?? WWW.exec(chunk);

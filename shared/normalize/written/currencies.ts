@@ -16,9 +16,13 @@ const CODES = new Set(
 );
 const ALIASES: Record<string, string> = { RMB: 'CNY', CNH: 'CNY', NTD: 'TWD' };
 
+/** Codes and the letters signs begin with (`US$`), in small letters. */
+export const CURRENCY_WORDS: readonly string[] = [...CODES, ...SIGNS.map(([sign]) => sign.replace(/[^A-Z]/g, '')).filter((letters) => letters !== '')].map((one) => one.toLowerCase());
+const BY_FIRST = Map.groupBy(SIGNS, ([sign]) => sign.charCodeAt(0));
+
 /** Currency sign that starts at `at`. */
 export function currencySignAt(folded: string, at: number): Currency | undefined {
-  for (const [sign, code] of SIGNS) {
+  for (const [sign, code] of BY_FIRST.get(folded.charCodeAt(at)) ?? []) {
     if (folded.startsWith(sign, at)) return { code, end: at + sign.length };
   }
   return undefined;
@@ -26,6 +30,8 @@ export function currencySignAt(folded: string, at: number): Currency | undefined
 
 /** Currency code in capitals that starts at `at`, not inside a longer word. */
 export function currencyCodeAt(folded: string, at: number): Currency | undefined {
+  const first = folded.charCodeAt(at + 1);
+  if (!(first >= 65 && first <= 90)) return undefined;
   const written = folded.slice(at, at + 3);
   if (!CODES.has(written) || /[A-Za-z]/.test(folded[at + 3] ?? ' ')) return undefined;
   return { code: ALIASES[written] ?? written, end: at + 3 };
