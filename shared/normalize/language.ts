@@ -109,7 +109,7 @@ function isEnglish(text: Text, first: number, last: number): boolean {
 /** zh, ja or ko for a stretch that has their scripts; `base` decides where the scripts do not. */
 function cjkLanguage(weights: Weights, folded: string, base: Language | undefined): Language {
   if (weights.hangul > 0 && weights.hangul * 2 >= weights.han + weights.kana) return 'ko';
-  if (weights.kana > 0 && !(weights.kana === 1 && weights.han > 2 && base !== 'ja')) return 'ja';
+  if (weights.kana > 0 && !(weights.kana === 1 && folded.includes('の') && weights.han > 2 && base !== 'ja')) return 'ja';
   if (base === 'ja') return SIMPLIFIED.test(folded) && !JAPANESE.test(folded) ? 'zh' : 'ja';
   if (base === 'ko') return SIMPLIFIED.test(folded) ? 'zh' : 'ko';
   if (base === 'zh') return 'zh';

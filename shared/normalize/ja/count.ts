@@ -84,6 +84,7 @@ export const rangeRules: readonly Rule[] = [
     read: ({ a = '', s = '', b = '' }, place) => {
       const { dash } = place.scope.hints;
       if (dash === 'minus' || dash === 'digits' || (/^0\d/.test(a) && !a.includes('.'))) return undefined;
+      if (s === '' && isScore(a, b, place)) return `${jaAmount(a)}${place.end - place.start === place.scope.folded.trim().length ? 'マイナス' : '対'}${jaAmount(b)}`;
       return `${jaAmount(a)}${s}から${jaAmount(b)}`;
     },
   }),
@@ -91,6 +92,12 @@ export const rangeRules: readonly Rule[] = [
 
 /** The last rule: any chain of numbers, joined as it is written, so that no digit is ever left. */
 export const cardinalRules: readonly Rule[] = [readChain];
+
+/** Ranges rise: a falling pair of small numbers is a score in a sentence, a subtraction alone. */
+function isScore(a: string, b: string, place: Place): boolean {
+  const source = place.scope.folded.slice(place.start, place.end);
+  return /^\d{1,3}-\d{1,3}$/.test(source) && Number(a) > Number(b) && /^\s?(?:$|[、。，．,.;!?)])/.test(place.after(2));
+}
 
 function readPercent({ a = '', b, v = '%' }: Groups): string {
   const unit = v === '‰' ? 'パーミル' : 'パーセント';

@@ -37,6 +37,13 @@ export const symbolRules: readonly Rule[] = [
     read: ({ s = '', n = '' }) => power(s === '⁻', [...n].map((digit) => SUPERSCRIPTS.indexOf(digit)).join('')),
   }),
   jaPattern({
+    class: 'fraction',
+    rule: 'math/root-fraction',
+    first: '√',
+    match: /√(?<a>\d{1,12})\/(?<b>\d{1,12})(?![\d./:])/y,
+    read: ({ a = '', b = '' }) => `${jaCardinal(b)}分のルート${jaCardinal(a)}`,
+  }),
+  jaPattern({
     class: 'math',
     rule: 'math/caret',
     first: '^',

@@ -38,6 +38,13 @@ export const symbolRules: readonly Rule[] = [
     read: ({ s = '', n = '' }) => power(s === '⁻', [...n].map((digit) => SUPERSCRIPTS.indexOf(digit)).join('')),
   }),
   koPattern({
+    class: 'fraction',
+    rule: 'math/root-fraction',
+    first: '√',
+    match: /√(?<a>\d{1,12})\/(?<b>\d{1,12})(?![\d./:])/y,
+    read: ({ a = '', b = '' }) => `${koSino(b)}분의 루트 ${koSino(a)}`,
+  }),
+  koPattern({
     class: 'math',
     rule: 'math/caret',
     first: '^',

@@ -166,11 +166,19 @@ function readRange({ a = '', s = '', b = '' }: Groups, place: Place): string | u
   const source = place.scope.folded.slice(place.start, place.end);
   if (dash === 'minus' || dash === 'digits') return undefined;
   if (/^0\d/.test(a) && !/[.]/.test(a)) return undefined;
+  if (falls(a, b) && s === '' && source.includes('-') && /^\s?(?:$|[，。,.；;！!？?、）)])/.test(after)) {
+    return `${zhAmount(a)}${source.length === place.scope.folded.trim().length ? '减' : '比'}${zhAmount(b)}`;
+  }
   if (/至|到/.test(source) && s === '') {
     const word = /至|到/.exec(source)?.[0] ?? '到';
     return two(a, after) + word + two(b, after);
   }
   return `${two(a, after)}${s}到${two(b, after)}`;
+}
+
+/** Ranges rise: a falling pair of small numbers is a score in a sentence, a subtraction alone. */
+function falls(a: string, b: string): boolean {
+  return /^\d{1,3}$/.test(a) && /^\d{1,3}$/.test(b) && Number(a) > Number(b);
 }
 
 /** An end of a range: 两到三个, but 二到三月. */

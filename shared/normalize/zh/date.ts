@@ -88,6 +88,13 @@ export const dateRules: readonly Rule[] = [
   }),
   zhPattern({
     class: 'range',
+    rule: 'date/short-year-range',
+    next: '-~至到',
+    match: new RegExp(String.raw`(?<a>\d{2})${TO}(?<b>\d{2})(?=\s?年)`, 'y'),
+    read: ({ a = '', b = '' }) => (isShortYear(a) && isShortYear(b) && a < b ? { reading: `${zhDigits(a)}到${zhDigits(b)}`, alternatives: [`${zhCardinal(a)}到${zhCardinal(b)}`] } : undefined),
+  }),
+  zhPattern({
+    class: 'range',
     rule: 'date/bare-year-range',
     next: '-~',
     match: /(?<a>(?:19|20)\d{2})\s?[-~—]{1,2}\s?(?<b>(?:19|20)\d{2})(?![\d.:/-])(?!\s?[元个個名人万萬亿億米公%])/y,
@@ -171,6 +178,11 @@ function readYear({ y = '' }: Groups, place: Place): Spoken {
   return GRADE_AFTER.test(after) ? { reading: zhCardinal(y, true) } : counted;
 }
 type Spoken = { reading: string; alternatives?: readonly string[] };
+
+/** Two digits that name a year of our time rather than count years: not round, or with a leading zero. */
+function isShortYear(digits: string): boolean {
+  return digits.startsWith('0') || (Number(digits) >= 16 && Number(digits) <= 39 && Number(digits) % 5 !== 0);
+}
 
 /** A count of years: outside our time, or round and followed by what only counts have (历史). */
 function isRound(y: string, after: string): boolean {

@@ -38,6 +38,13 @@ export const symbolRules: readonly Rule[] = [
     read: ({ s = '', n = '' }) => power(s === '⁻', [...n].map((digit) => SUPERSCRIPTS.indexOf(digit)).join('')),
   }),
   zhPattern({
+    class: 'fraction',
+    rule: 'math/root-fraction',
+    first: '√',
+    match: /√(?<a>\d{1,12})\/(?<b>\d{1,12})(?![\d./:])/y,
+    read: ({ a = '', b = '' }) => `${zhCardinal(b)}分之根号${zhCardinal(a)}`,
+  }),
+  zhPattern({
     class: 'math',
     rule: 'math/caret',
     first: '^',

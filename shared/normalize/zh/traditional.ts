@@ -1,8 +1,8 @@
 /** Readings for traditional text: the same words in traditional characters, so that a sentence stays in one script. */
 import type { Replacement, Scope } from '../contract.ts';
 
-const SIMPLE = '万亿两点负号个页层时钟纪华镑韩欧台济顿尔贝赫兹瓦伏兆纳飞码英寸盎桶马转帧节克拉约于乘积杠从为无穷阳经纬东门户邮问线划撇声叹书开来间关闭国计权发长贫'.split('');
-const TRADITIONAL = '萬億兩點負號個頁層時鐘紀華鎊韓歐臺濟頓爾貝赫茲瓦伏兆納飛碼英寸盎桶馬轉幀節克拉約於乘積槓從為無窮陽經緯東門戶郵問線劃撇聲嘆書開來間關閉國計權發長貧'.split('');
+const SIMPLE = '万亿两点负号个页层时钟纪华镑韩欧台济顿尔贝赫兹瓦伏兆纳飞码英寸盎桶马转帧节克拉约于乘积杠从为无穷阳经纬东门户邮问线划撇声叹书开来间关闭国计权发长贫摄术乱'.split('');
+const TRADITIONAL = '萬億兩點負號個頁層時鐘紀華鎊韓歐臺濟頓爾貝赫茲瓦伏兆納飛碼英寸盎桶馬轉幀節克拉約於乘積槓從為無窮陽經緯東門戶郵問線劃撇聲嘆書開來間關閉國計權發長貧攝術亂'.split('');
 const TABLE = new Map(SIMPLE.map((simple, at) => [simple, TRADITIONAL[at] ?? simple]));
 
 /** Characters that only traditional text has, frequent ones. */
