@@ -18,15 +18,13 @@ import { writeModel } from './onnx/write.ts';
 import { LAST } from './layers/conv.ts';
 import { encoder } from './layers/conformer.ts';
 import { estimator, pastSizes, timeBiases } from './layers/estimator.ts';
+import { exactWeightLevels } from './layers/vnni.ts';
 import { Weights } from './layers/weights.ts';
 import type { FlowConfig, TensorStore } from '../checkpoint/types.ts';
 import type { Past, Tap } from './layers/estimator.ts';
 import type { WeightFormat } from './layers/quantize.ts';
 import type { DataType, Dimension, Value } from './onnx/graph.ts';
 import type { Network, Precision } from './network.ts';
-
-/** Attention contexts of earlier blocks that one run takes: the voice's and those of the blocks before. */
-export const PAGES = 5;
 
 /** Element type of keys and values between runs: half the memory, rounding of 2⁻¹¹. */
 export type CacheType = 'float32' | 'float16';
@@ -42,17 +40,38 @@ const FORMATS: Readonly<Record<Precision, { readonly format: WeightFormat; reado
   int4: { format: 'int4', cache: 'float16' },
 };
 
+/** Bytes of a stream's keys and values that the default left context may take: 500 MB for a stream in all. */
+const CONTEXT_BYTES = 480e6;
+/** More blocks cost time and change the mel by about 1 % (measured on the bundled voice). */
+const MAX_DEFAULT_BLOCKS = 8;
+
+/** Left blocks that fit: 4 at full size in float16, 2 in float32, 8 for the bundled voice. */
+export function defaultLeftBlocks(config: FlowConfig, cache: CacheType): number {
+  const { heads, headDim, chunkFrames } = config.estimator;
+  const values = 2 * pastSizes(config).attentions * heads * headDim * chunkFrames * GUIDANCE_ROWS * config.steps;
+  return Math.max(1, Math.min(MAX_DEFAULT_BLOCKS, Math.floor(CONTEXT_BYTES / (values * (cache === 'float32' ? 4 : 2)))));
+}
+
 /** What the door needs to know of the files, in `flow.json` beside them. */
-export type FlowFiles = { readonly cache: CacheType };
+export type FlowFiles = {
+  readonly cache: CacheType;
+  /** Attention contexts of earlier blocks that one run takes: the voice's and those of the left blocks. */
+  readonly pages: number;
+  /** Largest level of 8-bit weights; 0 where there are none. A machine that adds exactly only fewer levels must convert anew. */
+  readonly weightLevels: number;
+};
 
 export const flow: Network = {
   stage: 'flow',
   precisions: ['int8', 'fp32'],
   write(checkpoint, directory, precision) {
-    const options = { store: checkpoint.flow, config: checkpoint.config.flow, ...FORMATS[precision] };
+    const config = checkpoint.config.flow;
+    const { format, cache } = FORMATS[precision];
+    const options = { store: checkpoint.flow, config, format };
+    const files: FlowFiles = { cache, pages: 1 + defaultLeftBlocks(config, cache), weightLevels: format === 'int8-column' ? exactWeightLevels() : 0 };
     writeModel(encoderGraph(options), join(directory, 'flow-encoder.onnx'));
-    writeModel(solveGraph(options), join(directory, 'flow-solve.onnx'));
-    writeFileSync(join(directory, 'flow.json'), JSON.stringify({ cache: options.cache } satisfies FlowFiles));
+    writeModel(solveGraph({ ...options, ...files }), join(directory, 'flow-solve.onnx'));
+    writeFileSync(join(directory, 'flow.json'), JSON.stringify(files));
   },
 };
 
@@ -84,8 +103,8 @@ export function encoderGraph({ store, config, format }: FlowGraphOptions, { taps
   return graph;
 }
 
-/** The whole solve. `cache`: type of keys and values that enter and leave. */
-export function solveGraph({ store, config, format, cache }: FlowGraphOptions & { readonly cache: CacheType }): Graph {
+/** The whole solve. `cache`: type of keys and values that enter and leave; `pages`: how many contexts enter. */
+export function solveGraph({ store, config, format, cache, pages: pageCount }: FlowGraphOptions & Pick<FlowFiles, 'cache' | 'pages'>): Graph {
   const graph = new Graph('flow-solve');
   const weights = new Weights(graph, store, format);
   const { melBins } = config;
@@ -100,7 +119,7 @@ export function solveGraph({ store, config, format, cache }: FlowGraphOptions & 
   const keep = graph.input('keep', 'int64', [1]);
   const tails = graph.input('tails', 'float32', ['steps', GUIDANCE_ROWS, 2, width]);
   const page = (name: string, length: Dimension): [string, readonly Dimension[]] => [name, ['steps', GUIDANCE_ROWS, config.estimator.heads, length, config.estimator.headDim]];
-  const pages = pageNames(attentions).map((name) => graph.input(...insert(page(name, `${name.split('_')[0]}_length`), cache)));
+  const pages = pageNames(attentions, pageCount).map((name) => graph.input(...insert(page(name, `${name.split('_')[0]}_length`), cache)));
   const keptFrom = graph.op('Sub', [graph.op('Shape', [noise], { start: 1, end: 2 }), keep]);
   const withGuidance = graph.op('Add', [guidance, graph.float(1)]);
 
@@ -108,7 +127,7 @@ export function solveGraph({ store, config, format, cache }: FlowGraphOptions & 
   const x = body.input('step_x', 'float32', frames);
   const biases = body.input('step_biases', 'float32', ['biases']);
   const stepDt = body.input('step_dt', 'float32', []);
-  const past = new CachedPast({ body, config, cache, keptFrom, tails: body.input('step_tails', 'float32', [GUIDANCE_ROWS, 2, width]) });
+  const past = new CachedPast({ body, config, cache, pageCount, keptFrom, tails: body.input('step_tails', 'float32', [GUIDANCE_ROWS, 2, width]) });
   const input = body.op('Concat', [body.op('Expand', [x, graph.ints([GUIDANCE_ROWS, 1, 1])]), condition], { axis: 2 });
   const each = body.ops('Split', [biases], config.estimator.midStages + 2, { axis: 0, num_outputs: config.estimator.midStages + 2 });
   const velocity = body.op('Reshape', [estimator(input, { graph: body, weights, config, batch: GUIDANCE_ROWS, past, timeBiases: each }), graph.ints([GUIDANCE_ROWS, -1, melBins])]);
@@ -158,8 +177,8 @@ export function speakerGraph({ store, config, format }: FlowGraphOptions): Graph
 }
 
 /** Inputs k{page}_{layer}, v{page}_{layer} in the order of the graph. */
-export function pageNames(attentions: number): string[] {
-  return Array.from({ length: PAGES }, (_, page) => Array.from({ length: attentions }, (__, layer) => [`k${page}_${layer}`, `v${page}_${layer}`]).flat()).flat();
+export function pageNames(attentions: number, pages: number): string[] {
+  return Array.from({ length: pages }, (_, page) => Array.from({ length: attentions }, (__, layer) => [`k${page}_${layer}`, `v${page}_${layer}`]).flat()).flat();
 }
 
 /** Outputs new_k_{layer}, new_v_{layer} in the order of the graph. */
@@ -191,7 +210,7 @@ function tapOutputs(graph: Graph): Tap {
   return (name, rows) => graph.output(`tap_${name}`, rows, 'float32', [`${name}_rows`, `${name}_columns`]);
 }
 
-type CachedPastOptions = { readonly body: Graph; readonly config: FlowConfig; readonly cache: CacheType; readonly keptFrom: Value; readonly tails: Value };
+type CachedPastOptions = { readonly body: Graph; readonly config: FlowConfig; readonly cache: CacheType; readonly pageCount: number; readonly keptFrom: Value; readonly tails: Value };
 
 /** Reads one Euler step's state from the inputs of the step and declares the new state as its outputs. */
 class CachedPast implements Past {
@@ -203,12 +222,12 @@ class CachedPast implements Past {
   readonly #newPages: Value[] = [];
 
   constructor(options: CachedPastOptions) {
-    const { body, config, cache, tails } = options;
+    const { body, config, cache, pageCount, tails } = options;
     const { attentions, convolutions } = pastSizes(config);
     this.#options = options;
     this.#tails = body.ops('Split', [tails, body.ints(convolutions)], convolutions.length, { axis: 2 });
     const shape = (name: string): readonly Dimension[] => [GUIDANCE_ROWS, config.estimator.heads, `${name.split('_')[0]}_length`, config.estimator.headDim];
-    this.#pages = new Map(pageNames(attentions).map((name) => [name, body.input(`step_${name}`, cache, shape(name))]));
+    this.#pages = new Map(pageNames(attentions, pageCount).map((name) => [name, body.input(`step_${name}`, cache, shape(name))]));
   }
 
   before(frames: Value): Value {
@@ -219,12 +238,12 @@ class CachedPast implements Past {
   }
 
   attend(keys: Value, values: Value): readonly [Value, Value] {
-    const { body, keptFrom, cache } = this.#options;
+    const { body, keptFrom, cache, pageCount } = this.#options;
     const layer = this.#newPages.length / 2;
     const join = (own: Value, kind: 'k' | 'v'): Value => {
       const kept = body.op('Slice', [own, keptFrom, body.ints([LAST]), body.ints([2])]);
       this.#newPages.push(cache === 'float32' ? kept : body.op('Cast', [kept], { to: 10 }));
-      const earlier = Array.from({ length: PAGES }, (_, page) => this.#pages.get(`${kind}${page}_${layer}`) ?? NONE);
+      const earlier = Array.from({ length: pageCount }, (_, page) => this.#pages.get(`${kind}${page}_${layer}`) ?? NONE);
       return body.op('Concat', [...earlier.map((page) => (cache === 'float32' ? page : body.op('Cast', [page], { to: 1 }))), own], { axis: 2 });
     };
     return [join(keys, 'k'), join(values, 'v')];

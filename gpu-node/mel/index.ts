@@ -7,6 +7,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { CosyError } from '../../shared/errors/index.ts';
+import { defaultLeftBlocks } from '../graphs/flow.ts';
 import { MAX_NOISE_FRAMES } from './noise.ts';
 import { Solver } from './solver.ts';
 import { appendPage, joinPages, stateBytes } from './state.ts';
@@ -37,11 +38,11 @@ export type FlowOptions = {
   readonly directory: string;
   readonly config: FlowConfig;
   readonly open: OpenGraph;
-  /** Blocks (25 tokens) before the current one that the estimator sees besides the kept prompt; −1: all. */
+  /** Blocks (25 tokens) before the current one that the estimator sees besides the kept prompt; −1: all. Default: what fits 480 MB. */
   readonly leftBlocks?: number;
-  /** Newest prompt blocks that stay in sight for the whole stream; −1: all. */
+  /** Newest prompt blocks that stay in sight for the whole stream; −1: all. Default: as `leftBlocks`. */
   readonly promptBlocks?: number;
-  /** Blocks before the current one that the encoder sees; −1: all. */
+  /** Blocks before the current one that the encoder sees; −1: all. Default: `DEFAULT_ENCODER_BLOCKS`. */
   readonly encoderBlocks?: number;
 };
 
@@ -78,17 +79,16 @@ export interface Flow {
   close(): Promise<void>;
 }
 
-/** Bounds that keep a stream's own state under 500 MB at full size; see the bench for what each setting costs. */
-export const DEFAULT_LEFT_BLOCKS = { float32: 2, float16: 4 } as const;
-export const DEFAULT_PROMPT_BLOCKS = 4;
+/** 12 s: less than 0.1 % from all of it on the bundled voice, and small. */
 export const DEFAULT_ENCODER_BLOCKS = 12;
 
 /** Throws `checkpoint_invalid` when a graph cannot be loaded. */
 export async function openFlow(options: FlowOptions): Promise<Flow> {
   const solver = await Solver.open(options.directory, options.config, options.open);
+  const fitting = defaultLeftBlocks(options.config, solver.pool.type);
   return new OpenedFlow(solver, {
-    leftBlocks: options.leftBlocks ?? DEFAULT_LEFT_BLOCKS[solver.pool.type],
-    promptBlocks: options.promptBlocks ?? DEFAULT_PROMPT_BLOCKS,
+    leftBlocks: options.leftBlocks ?? fitting,
+    promptBlocks: options.promptBlocks ?? fitting,
     encoderBlocks: options.encoderBlocks ?? DEFAULT_ENCODER_BLOCKS,
   });
 }
@@ -150,7 +150,7 @@ class OpenedFlow implements Flow {
     const encoderTokens = encoderBlocks < 0 ? MAX_NOISE_FRAMES : encoderBlocks * encoder.chunkTokens;
     const page = last ? undefined : this.#solver.pool.take(count * tokenMelRatio, state.tails.dims[0] ?? 0);
     const { mel, next } = await this.#solver.run(run, state, { encoderTokens, page });
-    const pages = page ? appendPage(state, page, leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio) : state.pages.slice(0, state.pinned);
+    const pages = page ? appendPage(state, page, { maxFrames: leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio, pageCount: this.#solver.pageCount }) : state.pages.slice(0, state.pinned);
     this.recycle(state, pages);
     return { mel, state: { ...next, pinned: state.pinned, pages } };
   }

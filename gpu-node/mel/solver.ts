@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
 import { newNames } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
+import { exactWeightLevels } from '../graphs/layers/vnni.ts';
 import { ENCODER_STATES, PagePool, emptyState, pageFeeds } from './state.ts';
 import { cosineSchedule } from './schedule.ts';
 import { FixedNoise } from './noise.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
 import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
-import type { CacheType, FlowFiles } from '../graphs/flow.ts';
+import type { FlowFiles } from '../graphs/flow.ts';
 import type { EncoderState, FlowState, Page } from './state.ts';
 
 /** Consecutive tokens of one utterance that are computed together and see each other. */
@@ -37,16 +38,20 @@ export class Solver {
   readonly #noise: FixedNoise;
   /** Pages of the type that the graphs take. */
   readonly pool: PagePool;
+  /** Page inputs of the graph. */
+  readonly pageCount: number;
 
   static async open(directory: string, config: FlowConfig, open: OpenGraph): Promise<Solver> {
+    const files = JSON.parse(readFileSync(join(directory, 'flow.json'), 'utf8')) as FlowFiles;
+    if (files.weightLevels > exactWeightLevels()) throw new CosyError('checkpoint_invalid', 'The flow was converted on a machine with other arithmetic (VNNI): remove the converted graphs, they are made again for this one.');
     const [encoder, solve] = await Promise.all([open(join(directory, 'flow-encoder.onnx')), open(join(directory, 'flow-solve.onnx'))]);
-    const { cache } = JSON.parse(readFileSync(join(directory, 'flow.json'), 'utf8')) as FlowFiles;
-    return new Solver(config, { encoder, solve }, cache);
+    return new Solver(config, { encoder, solve }, files);
   }
 
-  private constructor(config: FlowConfig, { encoder, solve }: { readonly encoder: GraphSession; readonly solve: GraphSession }, cache: CacheType) {
+  private constructor(config: FlowConfig, { encoder, solve }: { readonly encoder: GraphSession; readonly solve: GraphSession }, { cache, pages }: FlowFiles) {
     this.config = config;
     this.pool = new PagePool(config, cache);
+    this.pageCount = pages;
     this.#encoder = encoder;
     this.#solve = solve;
     this.#noise = new FixedNoise(config.melBins);
@@ -75,7 +80,7 @@ export class Solver {
         guidance: { type: 'float32', dims: [], data: Float32Array.of(config.inferenceCfgRate) },
         keep: { type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(limits.page?.frames ?? 0)) },
         tails: state.tails,
-        ...pageFeeds(state.pages, config, { steps, type: this.pool.type }),
+        ...pageFeeds(state.pages, config, { steps, type: this.pool.type, pageCount: this.pageCount }),
       },
       limits.page ? { mel: null, new_tails: null, ...Object.fromEntries(names.map((name, index) => [name, present(limits.page?.tensors[index])])) } : ['mel'],
     );

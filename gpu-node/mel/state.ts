@@ -2,7 +2,7 @@
  * What the flow remembers between blocks. A state is never changed after it was made: a block makes a new one that shares
  * the pages of the old, so one voice's state serves any number of streams at once and appending copies nothing.
  */
-import { GUIDANCE_ROWS, PAGES, newNames, pageNames } from '../graphs/flow.ts';
+import { GUIDANCE_ROWS, newNames, pageNames } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
 import type { CacheType } from '../graphs/flow.ts';
@@ -66,18 +66,18 @@ export function emptyState(config: FlowConfig, steps: number): FlowState {
   return { tokens: 0, encoder, tails: zeros(steps, GUIDANCE_ROWS, 2, width), pages: [], pinned: 0 };
 }
 
-/** Feeds k{page}_{layer}, v{page}_{layer} of all PAGES; absent pages have no frames. */
-export function pageFeeds(pages: readonly Page[], config: FlowConfig, options: { readonly steps: number; readonly type: CacheType }): Record<string, Tensor> {
+/** Feeds k{page}_{layer}, v{page}_{layer} of all page inputs; absent pages have no frames. */
+export function pageFeeds(pages: readonly Page[], config: FlowConfig, options: { readonly steps: number; readonly type: CacheType; readonly pageCount: number }): Record<string, Tensor> {
   const nothing = newPage(config, { ...options, frames: 0 });
-  const slots = Array.from({ length: PAGES }, (_, page) => pages[page] ?? nothing).flatMap(({ tensors }) => tensors);
-  return Object.fromEntries(pageNames(pastSizes(config).attentions).map((name, index) => [name, slots[index] ?? fail()]));
+  const slots = Array.from({ length: options.pageCount }, (_, page) => pages[page] ?? nothing).flatMap(({ tensors }) => tensors);
+  return Object.fromEntries(pageNames(pastSizes(config).attentions, options.pageCount).map((name, index) => [name, slots[index] ?? fail()]));
 }
 
 /**
  * Pages for the next block after `fresh` was computed: the pinned ones and of the others at most the newest `maxFrames`
  * frames (−1: all). When there are more pages than the graph has inputs, the two smallest neighbours are joined.
  */
-export function appendPage(state: Pick<FlowState, 'pages' | 'pinned'>, fresh: Page, maxFrames: number): Page[] {
+export function appendPage(state: Pick<FlowState, 'pages' | 'pinned'>, fresh: Page, { maxFrames, pageCount }: { readonly maxFrames: number; readonly pageCount: number }): Page[] {
   const pinned = state.pages.slice(0, state.pinned);
   const free = [...state.pages.slice(state.pinned), fresh];
   let surplus = maxFrames < 0 ? 0 : totalFrames(free) - maxFrames;
@@ -86,7 +86,7 @@ export function appendPage(state: Pick<FlowState, 'pages' | 'pinned'>, fresh: Pa
     else free.shift();
     surplus -= oldest.frames;
   }
-  while (pinned.length + free.length > PAGES) {
+  while (pinned.length + free.length > pageCount) {
     let at = 0;
     for (let i = 1; i + 1 < free.length; i++) if (totalFrames(free.slice(i, i + 2)) < totalFrames(free.slice(at, at + 2))) at = i;
     free.splice(at, 2, joinPages(free.slice(at, at + 2)));

@@ -5,6 +5,7 @@
 import { CosyError } from '../../../shared/errors/index.ts';
 import { MICROSOFT, NONE, bytesOf } from '../onnx/graph.ts';
 import { BLOCK, once, quantizeBlocks, quantizeColumns } from './quantize.ts';
+import { exactWeightLevels } from './vnni.ts';
 import type { TensorStore } from '../../checkpoint/types.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
 import type { WeightFormat } from './quantize.ts';
@@ -65,7 +66,7 @@ export class Weights {
       return bias === NONE ? product : graph.op('Add', [product, bias]);
     }
     if (format === 'int8-column') {
-      const shared = once(() => quantizeColumns(values(), outputs, inputs), 2);
+      const shared = once(() => quantizeColumns(values(), outputs, inputs, exactWeightLevels()), 2);
       const packed = this.root.weight(`${name}/int8`, 'int8', [inputs, outputs], () => bytesOf(shared().values));
       const scales = this.root.weight(`${name}/scales`, 'float32', [outputs], () => bytesOf(shared().scales));
       return graph.op('DynamicQuantizeMatMul', [rows, packed, scales, NONE, ...(bias === NONE ? [] : [bias])], {}, { domain: MICROSOFT });
