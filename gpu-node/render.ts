@@ -2,13 +2,13 @@
 import type { AudioFormat } from '../shared/limits/index.ts';
 import { createEncoder, encodeFile } from './encode/index.ts';
 import type { Sound } from './synthesize.ts';
-import { createResampler, resample } from './wave/resample.ts';
+import { amplify, createResampler, resample } from './wave/index.ts';
 
 export type RenderOptions = {
   readonly format: AudioFormat;
   readonly fromHz: number;
   readonly sampleRateHz: number;
-  /** Factor on the samples; what exceeds ±1 saturates in the encoder. */
+  /** Factor on the samples, softly limited. */
   readonly volume: number;
 };
 
@@ -24,7 +24,7 @@ export async function renderBytes(sounds: AsyncIterable<Sound>, options: RenderO
   async function* pieces(): AsyncGenerator<RenderedPiece> {
     try {
       for await (const { samples, speechTokens } of sounds) {
-        yield { bytes: await encoder.push(resampler.push(louder(samples, options.volume))), speechTokens, durationMs: (1000 * samples.length) / options.fromHz };
+        yield { bytes: await encoder.push(resampler.push(options.volume === 1 ? samples : amplify(samples.slice(), options.volume))), speechTokens, durationMs: (1000 * samples.length) / options.fromHz };
       }
       const rest = await encoder.push(resampler.flush());
       yield { bytes: Buffer.concat([rest, await encoder.end()]), speechTokens: [], durationMs: 0 };
@@ -39,12 +39,9 @@ export async function renderBytes(sounds: AsyncIterable<Sound>, options: RenderO
 /** Whole sound, whole file: its headers know the length. Throws like `renderBytes`. */
 export async function renderFile(sounds: AsyncIterable<Sound>, options: RenderOptions): Promise<{ readonly bytes: Uint8Array; readonly durationMs: number }> {
   const samples = joinSamples((await Array.fromAsync(sounds)).map((sound) => sound.samples));
-  const bytes = await encodeFile(options.format, resample(louder(samples, options.volume), options.fromHz, options.sampleRateHz), { sampleRateHz: options.sampleRateHz });
+  if (options.volume !== 1) amplify(samples, options.volume);
+  const bytes = await encodeFile(options.format, resample(samples, options.fromHz, options.sampleRateHz), { sampleRateHz: options.sampleRateHz });
   return { bytes, durationMs: (1000 * samples.length) / options.fromHz };
-}
-
-function louder(samples: Float32Array, volume: number): Float32Array {
-  return volume === 1 ? samples : samples.map((value) => value * volume);
 }
 
 function joinSamples(pieces: readonly Float32Array[]): Float32Array {

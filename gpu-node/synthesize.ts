@@ -14,6 +14,7 @@ import type { GenerateRequest, TokenBatch, TokenMethods } from './schedule/token
 import type { Thread } from './runtime/thread.ts';
 import { oneAhead } from './schedule/ahead.ts';
 import type { TextFrontEnd } from './text/index.ts';
+import { Joiner, Trimmer } from './wave/index.ts';
 
 /** What one request says, in this stage's own terms. */
 export type SpeakRequest = {
@@ -51,10 +52,11 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, signal:
   const requests = segments.map(({ ids }, i): GenerateRequest => ({ ...context, textIds: ids, seed: segmentSeed(request.seed, i) }));
   const read = request.streaming ? readOnce : readGuarded;
   const playback = new Playback(stages.sampleRateHz);
+  const joiner = new Joiner({ sampleRateHz: stages.sampleRateHz });
   for await (const [i, tokens] of oneAhead(requests.map((reading) => () => read(reading, stages.tokens, signal)))) {
     const voicing = { key: request.voice.key, seed: segmentSeed(request.seed, i), speed: request.speed, steps: request.steps, prompt: mode !== 'sft' };
     const sounds = request.streaming ? voiceInBlocks(tokens, voicing, playback, stages, signal) : voiceWhole(tokens, voicing, playback, stages, signal);
-    for await (const sound of sounds) {
+    for await (const sound of finished(sounds, new Trimmer({ sampleRateHz: stages.sampleRateHz }), joiner)) {
       playback.sent(sound.samples.length);
       yield sound;
     }
@@ -102,6 +104,12 @@ async function* voiceInBlocks(tokens: AsyncIterable<readonly number[]>, voicing:
   } finally {
     await stages.acoustic.call('close', { id });
   }
+}
+
+/** Silence before and noise after the sentence go; sentences are joined with a short pause and without a step. */
+async function* finished(sounds: AsyncIterable<Sound>, trimmer: Trimmer, joiner: Joiner): AsyncGenerator<Sound> {
+  for await (const { samples, speechTokens } of sounds) yield { samples: joiner.push(trimmer.push(samples)), speechTokens };
+  yield { samples: joiner.push(trimmer.push(new Float32Array(0), { last: true }), { end: true }), speechTokens: [] };
 }
 
 /** Official table of modes: MODEL §2.1, cosyvoice/cli/frontend.py. */
