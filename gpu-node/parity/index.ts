@@ -5,5 +5,6 @@ import { runners as frontend } from './frontend.ts';
 import { runners as hift } from './hift.ts';
 import { runners as lm } from './lm.ts';
 import { runners as stream } from './stream.ts';
+import { runners as text } from './text.ts';
 
-export const runners: Readonly<Record<string, ParityRunner>> = { ...lm, ...flow, ...hift, ...frontend, ...stream };
+export const runners: Readonly<Record<string, ParityRunner>> = { ...lm, ...flow, ...hift, ...frontend, ...stream, ...text };
