@@ -95,7 +95,7 @@ export const weekdayRules: readonly Rule[] = [
   koPattern({
     class: 'date',
     rule: 'date/weekday',
-    match: new RegExp(String.raw`(?<a>[${DAYS}])(?:\s?[-~]\s?(?<b>[${DAYS}]))?(?=(?:\s?[·,]\s?[${DAYS}])*[)\]])`, 'y'),
+    match: new RegExp(String.raw`(?<a>[${DAYS}])(?:\s?[-~]\s?(?<b>[${DAYS}]))?(?=(?:\s?[·,]\s?[${DAYS}]){0,6}[)\]])`, 'y'),
     read: ({ a = '', b }, place) => {
       if (!new RegExp(String.raw`[\d일]\.?\s?[(\[](?:[${DAYS}]\s?[·,]\s?){0,6}$`).test(place.before(20))) return undefined;
       return b === undefined ? `${a}요일` : `${a}요일부터 ${b}요일`;
