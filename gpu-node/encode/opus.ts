@@ -76,13 +76,13 @@ function opusEncoder({ sampleRateHz, bitrate = DEFAULT_BITRATE }: EncoderOptions
     async end() {
       // enough silence to bring the last sample through the encoder's delay
       const wanted = samplesIn * clock + preSkip;
-      const tail: OpusPacket[] = [];
-      const silence = new Float32Array(frameSamples);
-      silence.set(framer.rest());
-      while (packets * frameSamples * clock < wanted) {
-        const packet = encode(tail.length === 0 ? silence : new Float32Array(frameSamples));
-        tail.push({ ...packet, padding: Math.max(0, packet.endsAt - wanted) });
-      }
+      const missing = Math.ceil(wanted / (frameSamples * clock)) - packets;
+      const tail = Array.from({ length: missing }, (_, i) => {
+        const frame = new Float32Array(frameSamples);
+        if (i === 0) frame.set(framer.rest());
+        const packet = encode(frame);
+        return { ...packet, padding: Math.max(0, packet.endsAt - wanted) };
+      });
       return joinBytes([...head(), muxer.write(tail, true)]);
     },
     close: () => undefined,

@@ -192,18 +192,21 @@ function slaneyToHz(mel: number): number {
 export function kaldiFilters(): Float64Array {
   const { sampleRateHz, nFft, bins: bands, fMinHz } = FBANK;
   const columns = nFft / 2;
-  const mel = (hz: number): number => 1127 * Math.log(1 + hz / 700);
-  const low = mel(fMinHz);
-  const step = (mel(sampleRateHz / 2) - low) / (bands + 1);
+  const low = hzToKaldi(fMinHz);
+  const step = (hzToKaldi(sampleRateHz / 2) - low) / (bands + 1);
   const filters = new Float64Array(bands * columns);
   for (let band = 0; band < bands; band++) {
     const left = low + band * step;
     for (let bin = 0; bin < columns; bin++) {
-      const position = (mel((bin * sampleRateHz) / nFft) - left) / step;
+      const position = (hzToKaldi((bin * sampleRateHz) / nFft) - left) / step;
       filters[band * columns + bin] = Math.max(0, Math.min(position, 2 - position));
     }
   }
   return filters;
+}
+
+function hzToKaldi(hz: number): number {
+  return 1127 * Math.log(1 + hz / 700);
 }
 
 /** One more than the last column with a weight in any band. */

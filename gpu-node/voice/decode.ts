@@ -22,7 +22,8 @@ const HEAP_MB = 64;
 /** Waiting files are held in memory. */
 const MAX_WAITING = 32;
 
-export type DecodeTask = { readonly bytes: Uint8Array; readonly maxSeconds: number };
+/** `ffmpeg`: path of a program for AAC, when one was named. */
+export type DecodeTask = { readonly bytes: Uint8Array; readonly maxSeconds: number; readonly ffmpeg: string | undefined };
 export type DecodedClip = Clip & { readonly samples: Float32Array<ArrayBuffer>; readonly channels: number; readonly format: Container };
 export type DecodeAnswer = { readonly clip: DecodedClip } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
 
@@ -32,6 +33,8 @@ export type DecodeOptions = {
   readonly minSeconds?: number;
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Path of an ffmpeg for AAC; the environment's COSYVOICE_FFMPEG when absent. */
+  readonly ffmpeg?: string;
 };
 
 /**
@@ -40,10 +43,10 @@ export type DecodeOptions = {
  * `overloaded`, `cancelled`.
  */
 export async function decodePrompt(bytes: Uint8Array, options: DecodeOptions = {}): Promise<DecodedClip> {
-  const { maxSeconds = MAX_PROMPT_SECONDS, minSeconds = MIN_PROMPT_SECONDS, deadlineMs = DEADLINE_MS, signal } = options;
+  const { maxSeconds = MAX_PROMPT_SECONDS, minSeconds = MIN_PROMPT_SECONDS, deadlineMs = DEADLINE_MS, signal, ffmpeg = process.env['COSYVOICE_FFMPEG'] } = options;
   if (bytes.length === 0) throw new CosyError('audio_invalid', 'The audio file is empty.');
   if (bytes.length > MAX_FILE_BYTES) throw new CosyError('body_too_large', `The audio file has ${(bytes.length / 2 ** 20).toFixed(0)} MB; at most ${MAX_FILE_BYTES / 2 ** 20} MB are accepted. Cut it to ${maxSeconds} s.`);
-  const clip = await inTurn(() => decodeInThread({ bytes, maxSeconds }, deadlineMs, signal));
+  const clip = await inTurn(() => decodeInThread({ bytes, maxSeconds, ffmpeg: ffmpeg === '' ? undefined : ffmpeg }, deadlineMs, signal));
   const seconds = clip.samples.length / clip.sampleRateHz;
   if (clip.sampleRateHz < MIN_SAMPLE_RATE_HZ) {
     throw new CosyError('audio_sample_rate_too_low', `The audio has ${clip.sampleRateHz} samples a second; at least ${MIN_SAMPLE_RATE_HZ} are needed. Use the original recording, not one made for the telephone.`);
@@ -53,12 +56,12 @@ export async function decodePrompt(bytes: Uint8Array, options: DecodeOptions = {
   return clip;
 }
 
-function decodeInThread({ bytes, maxSeconds }: DecodeTask, deadlineMs: number, signal: AbortSignal | undefined): Promise<DecodedClip> {
+function decodeInThread({ bytes, ...task }: DecodeTask, deadlineMs: number, signal: AbortSignal | undefined): Promise<DecodedClip> {
   return new Promise((resolve, reject) => {
     // not slice(): a Buffer's shares its memory, which cannot be handed over
     const copy = new Uint8Array(bytes);
     const worker = new Worker(new URL('decoder.ts', import.meta.url), {
-      workerData: { bytes: copy, maxSeconds } satisfies DecodeTask,
+      workerData: { bytes: copy, ...task } satisfies DecodeTask,
       transferList: [copy.buffer],
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: 16 },
       // codecs complain to the console about every damaged frame
@@ -71,7 +74,6 @@ function decodeInThread({ bytes, maxSeconds }: DecodeTask, deadlineMs: number, s
       void worker.terminate();
       settle();
     };
-    const damaged = (cause?: unknown): CosyError => new CosyError('audio_invalid', 'The audio file is damaged: it cannot be decoded.', { cause });
     const timer = setTimeout(() => finish(() => reject(new CosyError('audio_invalid', `The audio could not be decoded within ${deadlineMs / 1000} s. Save it as WAV and try again.`))), deadlineMs);
     const abort = (): void => finish(() => reject(new CosyError('cancelled', 'The request was cancelled.')));
     signal?.addEventListener('abort', abort, { once: true });
@@ -81,6 +83,10 @@ function decodeInThread({ bytes, maxSeconds }: DecodeTask, deadlineMs: number, s
     worker.once('error', (error) => finish(() => reject(damaged(error))));
     worker.once('exit', () => finish(() => reject(damaged())));
   });
+}
+
+function damaged(cause?: unknown): CosyError {
+  return new CosyError('audio_invalid', 'The audio file is damaged: it cannot be decoded.', { cause });
 }
 
 let running = 0;

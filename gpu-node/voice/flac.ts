@@ -29,6 +29,11 @@ export function decodeFlac(collector: Collector, bytes: Uint8Array, maxSeconds: 
 
 /** Ogg pages → the native stream they carry: one packet a frame, the first behind nine bytes of mapping (10.1). */
 export function flacFromOgg(bytes: Uint8Array): Uint8Array {
+  return oggPayload(bytes).subarray(9);
+}
+
+/** What the pages of the first stream hold, put together (RFC 3533). */
+export function oggPayload(bytes: Uint8Array): Uint8Array {
   const payload = new Uint8Array(bytes.length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const serial = view.getUint32(14, true);
@@ -44,7 +49,7 @@ export function flacFromOgg(bytes: Uint8Array): Uint8Array {
     }
     at = start + size;
   }
-  return payload.subarray(9, length);
+  return payload.subarray(0, length);
 }
 
 /** 8.1, 8.2 */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createEncoder, encodeFile } from '../../../gpu-node/encode/index.ts';
+import { oggPayload } from '../../../gpu-node/voice/flac.ts';
 import { decodePrompt, readWav } from '../../../gpu-node/voice/index.ts';
 import { AUDIO_FORMATS } from '../../../shared/limits/index.ts';
 import type { AudioFormat } from '../../../shared/limits/index.ts';
@@ -62,8 +63,8 @@ test.each(['pcm', 'wav', 'flac', 'mulaw', 'alaw', 'opus', 'mp3'] as const)('%s i
     const samples = speech().subarray(5000, 5000 + count);
     const { bytes } = await stream(format, samples, { piece });
     const expected = (await stream(format, samples, { piece: count })).bytes;
-    // pages of Ogg follow the pieces, so it is compared after decoding
-    if (format === 'opus') expect((await decodePrompt(bytes, { minSeconds: 0 })).samples).toEqual((await decodePrompt(expected, { minSeconds: 0 })).samples);
+    // pages of Ogg follow the pieces: what they hold is compared
+    if (format === 'opus') expect(Buffer.compare(oggPayload(bytes), oggPayload(expected))).toBe(0);
     else expect(Buffer.compare(bytes, expected)).toBe(0);
   }
 });
@@ -104,8 +105,11 @@ test('too loud a sound saturates and NaN is silent, in every format', async () =
   }
 });
 
+function sizes(wav: Uint8Array): number[] {
+  return [4, 40].map((at) => new DataView(wav.buffer, wav.byteOffset).getUint32(at, true));
+}
+
 test('a streamed WAV has open sizes, a file exact ones', async () => {
-  const sizes = (bytes: Uint8Array): number[] => [4, 40].map((at) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true));
   expect(sizes((await stream('wav', speech())).bytes)).toEqual([0xffffffff, 0xffffffff]);
   expect(sizes(await encodeFile('wav', new Float32Array(1000), { sampleRateHz: 24000 }))).toEqual([2036, 2000]);
 });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createEncoder, encodeFile } from '../../../gpu-node/encode/index.ts';
 import { decodePrompt, readWav } from '../../../gpu-node/voice/index.ts';
@@ -58,7 +59,22 @@ test('MP3 behind an ID3 tag with a picture is found', async () => {
 });
 
 test('AAC in MP4 is refused with what to do', async () => {
-  await expect(decodePrompt(await mediabunnyFile('aac', [speech()], 24000))).rejects.toMatchObject({ code: 'unsupported_format', message: expect.stringContaining('ffmpeg') });
+  await expect(decodePrompt(await mediabunnyFile('aac', [speech()], 24000), { ffmpeg: '' })).rejects.toMatchObject({ code: 'unsupported_format', message: expect.stringContaining('ffmpeg') });
+});
+
+test('AAC with a program that is not there is an error, not a crash', async () => {
+  await expect(decodePrompt(await encodeFile('aac', speech(), { sampleRateHz: 24000 }), { ffmpeg: '/nowhere/ffmpeg' })).rejects.toMatchObject({ code: 'audio_invalid' });
+});
+
+const FFMPEG = '/usr/bin/ffmpeg';
+
+test.skipIf(!existsSync(FFMPEG))('AAC, in MP4 and bare, is decoded by the ffmpeg that was named', async () => {
+  for (const file of [await mediabunnyFile('aac', [speech()], 24000), await encodeFile('aac', speech(), { sampleRateHz: 24000 })]) {
+    const clip = await decodePrompt(file, { ffmpeg: FFMPEG });
+    expect(correlation(speech(), clip.samples, 1024)).toBeGreaterThan(0.99);
+  }
+  const long = await encodeFile('aac', noise(31 * 16000), { sampleRateHz: 16000 });
+  await expect(decodePrompt(long, { ffmpeg: FFMPEG })).rejects.toMatchObject({ code: 'audio_too_long' });
 });
 
 test.each([
@@ -72,8 +88,11 @@ test.each([
   await expect(decodePrompt(bytes)).rejects.toMatchObject({ code, message: expect.not.stringContaining('\n') });
 });
 
+function wav(samples: Float32Array, sampleRateHz: number): Promise<Uint8Array> {
+  return encodeFile('wav', samples, { sampleRateHz });
+}
+
 test('a clip that is too short, too slow in samples, or silent is told so', async () => {
-  const wav = (samples: Float32Array, sampleRateHz: number): Promise<Uint8Array> => encodeFile('wav', samples, { sampleRateHz });
   await expect(decodePrompt(await wav(speech().subarray(0, 11_000), 24000))).rejects.toMatchObject({ code: 'audio_too_short' });
   await expect(decodePrompt(await wav(speech(8000), 8000))).rejects.toMatchObject({ code: 'audio_sample_rate_too_low' });
   await expect(decodePrompt(await wav(new Float32Array(48_000), 24000))).rejects.toMatchObject({ code: 'audio_silent' });

@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,8 +48,11 @@ test('a clip shorter than a block is kept as it is', async () => {
   expect(prompt.mel.length).toBe(36 * 80);
 });
 
+function make(count: number, sampleRateHz: number): Promise<unknown> {
+  return makeVoicePrompt({ samples: new Float32Array(count), sampleRateHz, transcript: '', sessions });
+}
+
 test('clips that cannot be a prompt are refused before any work', async () => {
-  const make = (count: number, sampleRateHz: number): Promise<unknown> => makeVoicePrompt({ samples: new Float32Array(count), sampleRateHz, transcript: '', sessions });
   await expect(make(48_000, 15_999)).rejects.toMatchObject({ code: 'audio_sample_rate_too_low' });
   await expect(make(7_999, 16_000)).rejects.toMatchObject({ code: 'audio_too_short' });
   await expect(make(48_000 * 3600, 48_000)).rejects.toMatchObject({ code: 'audio_too_long' });
@@ -86,10 +90,12 @@ function reflected(samples: Float32Array, index: number): number {
 
 const periodicHann = (n: number, size: number): number => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / size);
 
+function close(actual: ArrayLike<number>, expected: readonly number[]): void {
+  expected.forEach((value, i) => expect(Math.abs((actual[i] ?? NaN) - value)).toBeLessThan(2e-4));
+}
+
 test.each([0, 3, 11])('frame %i of each graph equals the plain formula', async (frame) => {
   const samples = noise(12 * 480 + 100, 5).map((value, i) => value * Math.sin(i / 700));
-  const close = (actual: ArrayLike<number>, expected: readonly number[]): void => expected.forEach((value, i) => expect(Math.abs((actual[i] ?? NaN) - value)).toBeLessThan(2e-4));
-
   const mel = await melFrames(sessions, samples);
   const melFrame = Float64Array.from({ length: 1920 }, (_, n) => periodicHann(n, 1920) * reflected(samples, frame * 480 + n - 720));
   const magnitude = plainPower(melFrame, 1920).map((power) => Math.sqrt(power + 1e-9));
@@ -107,10 +113,10 @@ test.each([0, 3, 11])('frame %i of each graph equals the plain formula', async (
   const column = Array.from({ length: 128 }, (_, band) => Number(whisper.data[band * count + frame]));
   close(column, log10(frame).map((value) => (Math.max(value, top - 8) + 4) / 4));
 
-  const { log } = await sessions.fbank.run({ samples: { type: 'float32', dims: [1, samples.length], data: samples } }, ['log']);
+  const { log = assert.fail() } = await sessions.fbank.run({ samples: { type: 'float32', dims: [1, samples.length], data: samples } }, ['log']);
   const cut = samples.slice(frame * 160, frame * 160 + 400);
   const mean = cut.reduce((sum, value) => sum + value, 0) / 400;
   const centred = Float64Array.from(cut, (value) => value - mean);
   const povey = centred.map((value, n) => (value - 0.97 * (centred[Math.max(0, n - 1)] ?? 0)) * (0.5 - 0.5 * Math.cos((2 * Math.PI * n) / 399)) ** 0.85);
-  close((log?.data as Float32Array).subarray(frame * 80, (frame + 1) * 80), filtered(kaldiFilters(), plainPower(povey, 512).subarray(0, 256), 80).map((value) => Math.log(Math.max(value, 2 ** -23))));
+  close((log.data as Float32Array).subarray(frame * 80, (frame + 1) * 80), filtered(kaldiFilters(), plainPower(povey, 512).subarray(0, 256), 80).map((value) => Math.log(Math.max(value, 2 ** -23))));
 });

@@ -39,8 +39,12 @@ test('rates without a common divisor are cheap', () => {
   expect(performance.now() - startMs).toBeLessThan(3000);
 });
 
+/** One second of 440 Hz. */
+function tone(rateHz: number): Float32Array {
+  return Float32Array.from({ length: rateHz }, (_, i) => Math.sin((2 * Math.PI * 440 * i) / rateHz));
+}
+
 test('a tone keeps its pitch and its level', () => {
-  const tone = (rateHz: number): Float32Array => Float32Array.from({ length: rateHz }, (_, i) => Math.sin((2 * Math.PI * 440 * i) / rateHz));
   const expected = tone(16000);
   const worst = resample(tone(44100), 44100, 16000)
     .subarray(100, -100)
