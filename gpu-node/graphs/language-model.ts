@@ -9,6 +9,7 @@ import type { Checkpoint, LanguageModelConfig } from '../checkpoint/types.ts';
 import { floatWeight, linear } from './layers/quantize.ts';
 import type { WeightFormat } from './layers/quantize.ts';
 import { qwen2Layers } from './layers/qwen2.ts';
+import type { Projection } from './layers/qwen2.ts';
 import type { Network, Precision } from './network.ts';
 import { Graph } from './onnx/graph.ts';
 import type { Value } from './onnx/graph.ts';
@@ -38,13 +39,17 @@ export const languageModel: Network = {
 export type LanguageModelOptions = {
   /** Adds outputs `embeds`, `hidden.L` (after each layer), `hidden_norm`, all (B, T, hidden), for comparison with a reference. */
   readonly taps?: boolean;
+  /** Instead of the formats of the precision, to compare their speed and distance. */
+  readonly formats?: WeightFormats;
 };
+
+export type WeightFormats = { readonly layers: (layer: number, projection: Projection) => WeightFormat; readonly head: WeightFormat };
 
 /**
  * Inputs: `ids` (B, T) int64 of the combined table, and those of `qwen2Layers`. Output: `logits` (B, V) float32, V = speechTokenSize + 3.
  * The embedding table stays on disk, mapped: only rows that are used cost memory.
  */
-export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false }: LanguageModelOptions = {}): Graph {
+export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false, formats = FORMATS[precision] }: LanguageModelOptions = {}): Graph {
   const config = checkpoint.config.llm;
   const read = (name: string): Float32Array => checkpoint.llm.float32(name);
   const activation = precision === 'fp16' ? 'float16' : 'float32';
@@ -57,12 +62,12 @@ export function languageModelGraph(checkpoint: Checkpoint, precision: Precision,
     prefix: 'llm.model.model.',
     read,
     activation,
-    format: () => FORMATS[precision].layers,
+    format: formats.layers,
     maxPositions: MAX_POSITIONS,
   });
   const last = graph.op('Gather', [normed, graph.ints(-1)], { axis: 1 });
   const head = { name: 'llm_decoder', inputs: config.hiddenSize, outputs: config.speechVocabSize, weight: () => read('llm_decoder.weight'), bias: () => read('llm_decoder.bias') };
-  const logits = linear(graph, last, head, FORMATS[precision].head);
+  const logits = linear(graph, last, head, formats.head);
   graph.output('logits', activation === 'float16' ? graph.op('Cast', [logits], { to: 1 }) : logits, 'float32', ['B', config.speechVocabSize]);
 
   if (taps) {
@@ -74,11 +79,11 @@ export function languageModelGraph(checkpoint: Checkpoint, precision: Precision,
   return graph;
 }
 
-const FORMATS: Readonly<Record<Precision, { readonly layers: WeightFormat; readonly head: WeightFormat }>> = {
-  fp32: { layers: 'float32', head: 'float32' },
-  fp16: { layers: 'float16', head: 'float16' },
-  int8: { layers: 'int8', head: 'int8' },
-  int4: { layers: 'int4', head: 'int8' },
+const FORMATS: Readonly<Record<Precision, WeightFormats>> = {
+  fp32: { layers: () => 'float32', head: 'float32' },
+  fp16: { layers: () => 'float16', head: 'float16' },
+  int8: { layers: () => 'int8', head: 'int8' },
+  int4: { layers: () => 'int4', head: 'int8' },
 };
 
 type EmbedOptions = {

@@ -13,5 +13,5 @@ export type { PiecesRules } from './pieces.ts';
 export { isRepeated, maskedSoftmax, nucleus, plainNucleus, repetitionAwareSampler } from './sampler.ts';
 export type { Draw, Nucleus, Sampler, SamplingConfig } from './sampler.ts';
 export { stopIds, tokenLimits, wholeTextScript } from './script.ts';
-export type { EndReason, Outcome, Prompt, Script, ScriptOptions } from './script.ts';
+export type { EndReason, Outcome, Prompt, Replay, Script, ScriptOptions } from './script.ts';
 export { uniformPair } from './random.ts';

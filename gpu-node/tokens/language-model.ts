@@ -4,10 +4,12 @@
  * piece of a joining row's prompt. Ids and logits are plain data; what they mean is the script's business (script.ts,
  * pieces.ts). No queueing, no deadlines, no audio here.
  *
- * A row computes with its own positions and cache only. Its logits in a batch differ from its logits alone by rounding (the
- * matrix kernels sum in another order), so tokens are reproducible bit for bit in a batch of one; in larger batches the
- * same seed gives the same tokens unless a draw falls within that rounding.
+ * A row computes with its own positions and cache only, and inputs are cut so that each id takes the same kernels whatever
+ * the other rows do: prompts in pieces of two or more ids, drawn tokens one by one. On CPU the same request then gives the
+ * same tokens alone, in any batch and after a resume; measured to the bit on x64 for every precision, promised by ONNX
+ * Runtime for none, so on other processors it may hold only up to rounding.
  */
+import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { LanguageModelConfig } from '../checkpoint/types.ts';
@@ -21,7 +23,7 @@ import { PiecesScript } from './pieces.ts';
 import { repetitionAwareSampler } from './sampler.ts';
 import type { SamplingConfig } from './sampler.ts';
 import { tokenLimits, wholeTextScript } from './script.ts';
-import type { EndReason, Outcome, Script } from './script.ts';
+import type { EndReason, Outcome, Replay, Script } from './script.ts';
 
 /** Plain data: can be posted to a worker thread. Token ids as the tokenizer and the speech tokenizer give them. */
 export type TokenRequest = {
@@ -37,6 +39,8 @@ export type TokenRequest = {
   readonly seed: number;
   /** What an earlier run of this request emitted (tokens, and fills of text in pieces): generation goes on behind it. */
   readonly previousTokens?: Int32Array;
+  /** How `previousTokens` are fed: `exact` (one step each, the same continuation to the bit) or `fast` (with the prompt). */
+  readonly replay?: Replay;
   /** Instead of the ratios of the checkpoint's configuration. */
   readonly minTokens?: number;
   readonly maxTokens?: number;
@@ -55,15 +59,13 @@ export type LanguageModelLimits = {
   /** Rows that may be active at once. */
   readonly maxRows: number;
   readonly maxPositions: number;
-  /** Prompt rows fed in one step while other rows decode, and while none does. */
+  /** Prompt ids fed in one step while other rows decode, and while none does; 4 or more. */
   readonly pieceRows: number;
   readonly alonePieceRows: number;
 };
 
 export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512 };
 
-/** Inputs this short ride along with the decode batch, one id a step, instead of a run of their own. */
-const RIDE_ALONG = 8;
 /** Idle cache memory above this is given back when the last row leaves. */
 const KEPT_BYTES = 64 << 20;
 
@@ -98,6 +100,7 @@ export class LanguageModel {
   /** Opens the converted graph in `directory`. `precision` is the one it was converted to. */
   static async open(options: { readonly open: OpenGraph; readonly directory: string; readonly config: LanguageModelConfig; readonly precision: Precision; readonly limits?: Partial<LanguageModelLimits> }): Promise<LanguageModel> {
     const limits = { ...LANGUAGE_MODEL_LIMITS, ...options.limits };
+    assert(limits.pieceRows >= 4 && limits.alonePieceRows >= 4);
     return new LanguageModel(await options.open(join(options.directory, LANGUAGE_MODEL_FILE)), { config: options.config, precision: options.precision, limits });
   }
 
@@ -129,7 +132,7 @@ export class LanguageModel {
   add(request: TokenRequest, onEvent?: (event: TokenEvent) => void): number {
     checkRequest(request, this.#config);
     const sampler = repetitionAwareSampler({ ...this.#config.sampling, ...request.sampling }, request.seed);
-    const shared = { config: this.#config, sampler, promptText: [...request.promptText], promptSpeech: [...request.promptSpeech], previous: [...(request.previousTokens ?? [])], minTokens: request.minTokens, maxTokens: request.maxTokens };
+    const shared = { config: this.#config, sampler, promptText: [...request.promptText], promptSpeech: [...request.promptSpeech], previous: [...(request.previousTokens ?? [])], replay: request.replay, minTokens: request.minTokens, maxTokens: request.maxTokens };
     if (!request.pieces && tokenLimits(shared, request.text.length).maxTokens === 0) throw new CosyError('input_empty', 'There is no text to speak: send at least one word.');
     const script = request.pieces ? new PiecesScript(shared) : wholeTextScript({ ...shared, text: [...request.text] });
     if (script instanceof PiecesScript) script.push([...request.text]);
@@ -210,10 +213,8 @@ export class LanguageModel {
     this.#sweep();
     const events: TokenEvent[] = [];
     const able = this.#rows.filter((row) => this.#refill(row));
-    const short = able.filter(({ queue }) => queue.length <= RIDE_ALONG);
-    const others = short.some(({ queue }) => queue.length === 1) || short.length > 1;
-    const decoding = short.filter(({ queue }) => queue.length === 1 || others);
-    const joining = able.filter((row) => row.queue.length > 0 && !decoding.includes(row)).toSorted((a, b) => a.id - b.id)[0];
+    const decoding = able.filter(({ queue }) => queue.length === 1);
+    const joining = able.filter(({ queue }) => queue.length > 1).toSorted((a, b) => a.id - b.id)[0];
     for (const row of able) if (row.queue.length === 0) this.#finish(row, { end: row.script.ended ?? 'stop' }, events);
 
     if (joining) await this.#feed([joining], decoding.length > 0 ? this.#limits.pieceRows : this.#limits.alonePieceRows, events);
@@ -237,7 +238,7 @@ export class LanguageModel {
     });
     const [first] = fitting;
     if (!first) return;
-    const width = rows.length === 1 ? Math.min(count, first.queue.length) : 1;
+    const width = rows.length === 1 ? pieceOf(first.queue.length, count) : 1;
     const start = this.#gather(fitting);
     this.#cache.reserve(this.#rows.length, Math.max(...fitting.map(({ fed }) => fed + width)), this.#rows.map(({ fed }) => fed));
     const ids = fitting.flatMap(({ queue }) => queue.slice(0, width));
@@ -325,6 +326,12 @@ export class LanguageModel {
   #notify(): void {
     for (const resolve of this.#wake.splice(0)) resolve();
   }
+}
+
+/** At most `count` of `length` ids, leaving no single id behind: alone it would take the kernels of decoding. */
+function pieceOf(length: number, count: number): number {
+  if (length <= count) return length;
+  return length - count === 1 ? count - 1 : count;
 }
 
 function emit(row: Row, event: TokenEvent, events: TokenEvent[]): void {

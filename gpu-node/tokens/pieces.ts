@@ -93,7 +93,9 @@ export class PiecesScript implements Script {
   }
 
   accept(logits: Float32Array): Outcome {
-    return this.#apply(this.#choose(logits));
+    const replayed = this.#replay.shift();
+    const outcome = this.#apply(replayed ?? this.#choose(logits));
+    return replayed === undefined ? outcome : { ...(outcome.end && { end: outcome.end }) };
   }
 
   #choose(logits: Float32Array): number {
@@ -130,10 +132,10 @@ export class PiecesScript implements Script {
     return full ? { token: id, end: 'length' } : { token: id };
   }
 
-  /** Moves text and prompt speech into the input, as far as the order of training allows, and replays an earlier run. */
+  /** Moves text and prompt speech into the input, as far as the order of training allows; a fast replay happens here, without logits. */
   #advance(): void {
     if (this.#phase === 'blocks' && !this.#decoding()) this.#fillBlocks();
-    if (this.#replay.length > 0 && this.#ready) this.#replayOne();
+    if (this.#options.replay === 'fast' && this.#replay.length > 0 && this.#ready) this.#replayAll();
   }
 
   /** True between a token and the fill that ends its block: text only waits then. */
@@ -165,7 +167,7 @@ export class PiecesScript implements Script {
   }
 
   /** The rows of an earlier run's ids go in front of what comes next, so that one prefill feeds all of them. */
-  #replayOne(): void {
+  #replayAll(): void {
     const fed: number[] = [];
     while (this.#ready && this.#replay.length > 0) {
       fed.push(...this.#input);

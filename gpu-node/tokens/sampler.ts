@@ -44,38 +44,31 @@ export function isRepeated(id: number, history: readonly number[], { winSize, ta
 }
 
 /**
- * (V) float32 probabilities: log-softmax over all ids, masked ones to −∞, softmax again (which renormalises). Both steps
- * round to float32 once; sums are double, which the reference's float32 sums come within 1e-6 of.
+ * (V) float32 probabilities over the ids that are not masked. The reference takes log-softmax, masks, and softmax again;
+ * in exact numbers that is one softmax over what is left, computed here in double and rounded to float32 once. Throws
+ * `generation_failed` when the logits are not numbers or nothing is left.
  */
 export function maskedSoftmax(logits: Float32Array, masked: readonly number[]): Float32Array {
-  const probabilities = new Float32Array(logits.length);
-  const logSum = logSumExp(logits);
-  if (!Number.isFinite(logSum)) throw new CosyError('generation_failed', 'The language model returned values that are not numbers: try again with another seed.');
-  for (let i = 0; i < logits.length; i += 1) probabilities[i] = logits[i]! - logSum;
-  for (const id of masked) probabilities[id] = -Infinity;
-  const again = logSumExp(probabilities);
-  if (!Number.isFinite(again)) throw new CosyError('generation_failed', 'Every token is masked in this step: try again with another seed.');
-  for (let i = 0; i < probabilities.length; i += 1) probabilities[i] = Math.exp(probabilities[i]! - again);
-  return probabilities;
-}
-
-/** Far below the largest value exp gives nothing that a float32 sum would notice; skipping it there is most of the speed. */
-const NEGLIGIBLE = -40;
-
-function logSumExp(values: Float32Array): number {
-  let peak = -Infinity;
-  for (let i = 0; i < values.length; i += 1) {
-    const value = values[i]!;
-    // Written so that NaN becomes the peak.
-    if (!(value <= peak)) peak = value;
-    if (peak !== peak) return NaN;
-  }
+  const values = Float32Array.from(logits);
+  for (const id of masked) values[id] = -Infinity;
+  const peak = finitePeak(values);
   let sum = 0;
+  const weights = new Float64Array(values.length);
   for (let i = 0; i < values.length; i += 1) {
     const below = values[i]! - peak;
-    if (below > NEGLIGIBLE) sum += Math.exp(below);
+    // exp(−110) is 0 in float32.
+    if (below > -110) sum += weights[i] = Math.exp(below);
   }
-  return peak + Math.log(sum);
+  for (let i = 0; i < values.length; i += 1) values[i] = weights[i]! / sum;
+  return values;
+}
+
+function finitePeak(values: Float32Array): number {
+  let peak = -Infinity;
+  // Written so that NaN becomes the peak and stays it.
+  for (let i = 0; i < values.length; i += 1) if (!(values[i]! <= peak) && peak === peak) peak = values[i]!;
+  if (!Number.isFinite(peak)) throw new CosyError('generation_failed', 'The language model returned values that are not numbers: try again with another seed.');
+  return peak;
 }
 
 /** Stable descending sort, then entries while (float32 sum so far < topP) and (taken < topK). */

@@ -11,7 +11,7 @@ import type { Sampler } from './sampler.ts';
 /** `stop`: the model ended it. `length`: the token limit was reached. `positions`: the cache's limit was reached. `loop`, `silence`: a guard fired. */
 export type EndReason = 'stop' | 'length' | 'positions' | 'loop' | 'silence';
 
-/** What one accepted step gave: a speech token, a fill token (bookkeeping of text in pieces), the end, or token and end. */
+/** What one accepted step gave: a speech token, a fill token (bookkeeping of text in pieces), the end, token and end, or nothing while an earlier run is replayed. */
 export type Outcome = { readonly token?: number; readonly fill?: number; readonly end?: EndReason };
 
 export interface Script {
@@ -30,11 +30,18 @@ export type Prompt = {
   readonly promptSpeech: readonly number[];
 };
 
+export type Replay = 'exact' | 'fast';
+
 export type ScriptOptions = Prompt & {
   readonly config: LanguageModelConfig;
   readonly sampler: Sampler;
   /** Ids already drawn by an earlier run of the same request (speech tokens, and fill tokens of text in pieces). */
   readonly previous: readonly number[];
+  /**
+   * `exact` (default): previous ids are fed one by one as the earlier run fed them, so the cache is the same to the last
+   * bit and the continuation too. `fast`: they are fed with the prompt; the cache differs by rounding, and a later draw may.
+   */
+  readonly replay?: Replay | undefined;
   /** Instead of the ratios of the config. */
   readonly minTokens?: number | undefined;
   readonly maxTokens?: number | undefined;
@@ -51,10 +58,12 @@ export function wholeTextScript(options: WholeTextOptions): Script {
   const { config, sampler, text, previous } = options;
   const { minTokens, maxTokens } = tokenLimits(options, text.length);
   const rows = embeddingRows(config);
-  const history = previous.slice(0, maxTokens);
+  const exact = options.replay !== 'fast';
+  const complete = previous.length >= maxTokens;
+  const history = exact ? [] : [...previous];
+  const replay = exact ? [...previous] : [];
   const speechRow = (id: number): number => rows.speech + id;
   const masked = stopIds(config).slice(0, options.officialStopMask ? 1 : 3);
-  const complete = history.length >= maxTokens;
   let input: readonly number[] | undefined = complete ? undefined : [rows.start, ...options.promptText, ...text, rows.task, ...options.promptSpeech.map(speechRow), ...history.map(speechRow)];
   return {
     ended: complete ? 'length' : undefined,
@@ -64,10 +73,12 @@ export function wholeTextScript(options: WholeTextOptions): Script {
       return taken;
     },
     accept(logits) {
-      const id = sampler({ logits, masked: history.length < minTokens ? masked : [], history });
+      const replayed = replay.shift();
+      const id = replayed ?? sampler({ logits, masked: history.length < minTokens ? masked : [], history });
       if (id >= config.speechTokenSize) return { end: 'stop' };
       history.push(id);
       input = [speechRow(id)];
+      if (replayed !== undefined) return {};
       return history.length >= maxTokens ? { token: id, end: 'length' } : { token: id };
     },
   };

@@ -78,16 +78,16 @@ function rowLinear(graph: Graph, x: Value, { name, inputs, outputs, weight, bias
   const shared = once(() => quantizeColumns(weight(), outputs, inputs, ROW_LEVELS), 2);
   const matrix = graph.weight(`${name}.int8`, 'int8', [inputs, outputs], () => bytesOf(shared().values));
   const scales = graph.weight(`${name}.scales`, 'float32', [outputs], () => bytesOf(shared().scales));
-  const { levels, rowScale, zero } = quantizedRows(graph, x);
-  const product = graph.op('MatMulIntegerToFloat', [levels, matrix, graph.float(1), scales, zero], {}, { domain: MICROSOFT, name });
-  const scaled = graph.op('Mul', [product, rowScale]);
+  const { levels, peak, step, zero } = quantizedRows(graph, x);
+  const product = graph.op('MatMulIntegerToFloat', [levels, matrix, step, scales, zero], {}, { domain: MICROSOFT, name });
+  const scaled = graph.op('Mul', [product, peak]);
   return bias ? graph.op('Add', [scaled, graph.floats(`${name}.bias`, [outputs], bias)]) : scaled;
 }
 
-type QuantizedRows = { readonly levels: Value; readonly rowScale: Value; readonly zero: Value };
+type QuantizedRows = { readonly levels: Value; readonly peak: Value; readonly step: Value; readonly zero: Value };
 const quantized = new WeakMap<Graph, Map<Value, QuantizedRows>>();
 
-/** x ≈ (levels − 128)·rowScale, made once per graph and value: layers that read the same x share it. */
+/** x ≈ (levels − 128)·step·peak with a peak per row, made once per graph and value: layers that read the same x share it. */
 function quantizedRows(graph: Graph, x: Value): QuantizedRows {
   const known = quantized.get(graph) ?? new Map<Value, QuantizedRows>();
   quantized.set(graph, known);
@@ -95,9 +95,9 @@ function quantizedRows(graph: Graph, x: Value): QuantizedRows {
   if (!rows) {
     const zero = graph.weight('int8-row.zero', 'uint8', [], () => Uint8Array.of(128));
     const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.ints([-1])], { keepdims: 1 });
-    // A row of zeros must not divide by zero.
-    const rowScale = graph.op('Max', [graph.op('Mul', [peak, graph.float(1 / 127)]), graph.float(1e-30)]);
-    rows = { levels: graph.op('QuantizeLinear', [graph.op('Div', [x, rowScale]), graph.float(1), zero]), rowScale, zero };
+    const step = graph.float(1 / 127);
+    // In a row of zeros 0/0 becomes some level, and the peak of 0 makes the product 0 again.
+    rows = { levels: graph.op('QuantizeLinear', [graph.op('Div', [x, peak]), step, zero]), peak, step, zero };
     known.set(x, rows);
   }
   return rows;

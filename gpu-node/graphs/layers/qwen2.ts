@@ -30,7 +30,7 @@ export type Qwen2Options = {
   readonly read: ReadTensor;
   /** Type of activations, norms, biases and cache. */
   readonly activation: 'float32' | 'float16';
-  readonly format: (layer: number) => WeightFormat;
+  readonly format: (layer: number, projection: Projection) => WeightFormat;
   /** Rows of the rotary table: no sequence may be longer. */
   readonly maxPositions: number;
 };
@@ -58,10 +58,10 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
   let residual = x;
   let normed = graph.op('SimplifiedLayerNormalization', [x, norm('layers.0.input_layernorm')], { axis: -1, epsilon: { float: shape.rmsNormEps }, stash_type: 1 });
   for (let layer = 0; layer < shape.layers; layer += 1) {
-    const format = options.format(layer);
+    const project = (input: Value, part: string, projections: readonly [Projection, ...Projection[]]): Value => linear(graph, input, packed(options, `${base}${part}.`, projections), options.format(layer, projections[0]));
     const base = `layers.${layer}.`;
     const cache = ['key', 'value'].map((part) => graph.input(`past.${layer}.${part}`, activation, ['B', shape.kvHeads, 'P', shape.headDim]));
-    const qkv = linear(graph, normed, packed(options, `${base}self_attn.`, ['q_proj', 'k_proj', 'v_proj']), format);
+    const qkv = project(normed, 'self_attn', ['q_proj', 'k_proj', 'v_proj']);
     const [mixed, ...present] = graph.ops(
       'GroupQueryAttention',
       [qkv, NONE, NONE, ...cache, lengths, total, cos, sin],
@@ -70,12 +70,12 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
       { domain: MICROSOFT, name: `${prefix}${base}attention` },
     ) as [Value, Value, Value];
     for (const [index, part] of ['key', 'value'].entries()) graph.output(`present.${layer}.${part}`, present[index]!, activation, ['B', shape.kvHeads, 'P', shape.headDim]);
-    const attended = linear(graph, mixed, packed(options, `${base}self_attn.`, ['o_proj']), format);
+    const attended = project(mixed, 'self_attn', ['o_proj']);
     [normed, residual] = addAndNorm(graph, [attended, residual, norm(`${base}post_attention_layernorm`)], shape.rmsNormEps);
 
-    const gate = linear(graph, normed, packed(options, `${base}mlp.`, ['gate_proj']), format);
-    const up = linear(graph, normed, packed(options, `${base}mlp.`, ['up_proj']), format);
-    const down = linear(graph, graph.op('Mul', [silu(graph, gate, activation), up]), packed(options, `${base}mlp.`, ['down_proj']), format);
+    const gate = project(normed, 'mlp', ['gate_proj']);
+    const up = project(normed, 'mlp', ['up_proj']);
+    const down = project(graph.op('Mul', [silu(graph, gate, activation), up]), 'mlp', ['down_proj']);
     const next = layer + 1 < shape.layers ? `layers.${layer + 1}.input_layernorm` : 'norm';
     [normed, residual] = addAndNorm(graph, [down, residual, norm(next)], shape.rmsNormEps);
     residuals.push(residual);
@@ -108,7 +108,8 @@ function packed({ shape, prefix, read }: Qwen2Options, base: string, parts: read
   };
 }
 
-type Projection = 'q_proj' | 'k_proj' | 'v_proj' | 'o_proj' | 'gate_proj' | 'up_proj' | 'down_proj';
+/** A packed product goes by its first part. */
+export type Projection = 'q_proj' | 'k_proj' | 'v_proj' | 'o_proj' | 'gate_proj' | 'up_proj' | 'down_proj';
 
 /** [outputs, inputs] */
 function projectionSize({ hiddenSize, intermediateSize, heads, kvHeads, headDim }: Qwen2Shape, part: Projection): readonly [number, number] {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -167,6 +167,25 @@ describe('rows of one batch', () => {
   });
 });
 
+describe.each(['int8', 'int4'] as const)('weights in %s', (precision) => {
+  it('keep batches and resumed runs as they are alone', async () => {
+    const directory = join(folder, precision);
+    mkdirSync(directory);
+    const checkpoint = await openCheckpoint(join(goldenDirectory, 'checkpoint'), { cacheDirectory: folder });
+    languageModel.write(checkpoint, directory, precision);
+    checkpoint.close();
+    model = await LanguageModel.open({ open: cpu, directory, config, precision });
+    const seeds = [51, 52, 53, 54];
+    const single: number[][] = [];
+    for (const seed of seeds) single.push(await collect(generate(model, request(seed))));
+    expect(await Promise.all(seeds.map((seed) => collect(generate(model, request(seed)))))).toEqual(single);
+    for (const [index, seed] of seeds.entries()) {
+      const previousTokens = ids(...single[index]!.slice(0, 9));
+      expect(await collect(generate(model, request(seed, { previousTokens })))).toEqual(single[index]!.slice(9));
+    }
+  });
+});
+
 describe('one request', () => {
   it('gives the same tokens for the same seed and others for another', async () => {
     await open();
@@ -179,13 +198,15 @@ describe('one request', () => {
     await open();
     const whole = await collect(generate(model, request(2)));
     for (const count of [1, 7, whole.length - 1, whole.length]) {
-      expect(await collect(generate(model, request(2, { previousTokens: ids(...whole.slice(0, count)) })))).toEqual(whole.slice(count));
+      const previousTokens = ids(...whole.slice(0, count));
+      expect(await collect(generate(model, request(2, { previousTokens })))).toEqual(whole.slice(count));
+      expect(await collect(generate(model, request(2, { previousTokens, replay: 'fast' })))).toEqual(whole.slice(count));
     }
   });
 
   it('has its prompt fed in pieces of any size', async () => {
     const whole = await alone(request(3));
-    for (const alonePieceRows of [1, 3, 16]) {
+    for (const alonePieceRows of [4, 5, 16]) {
       await open({ alonePieceRows });
       expect(await collect(generate(model, request(3)))).toEqual(whole);
       await model.close();
@@ -213,7 +234,9 @@ describe('one request', () => {
     const wanted = request(5, { text: ids(), minTokens: 30, maxTokens: 40 });
     const whole = await collect(generate(model, wanted, { pieces: pieces() }));
     expect(whole).toContain(config.speechTokenSize + 2);
-    expect(await collect(generate(model, { ...wanted, previousTokens: ids(...whole.slice(0, 25)) }, { pieces: pieces() }))).toEqual(whole.slice(25));
+    for (const replay of ['exact', 'fast'] as const) {
+      expect(await collect(generate(model, { ...wanted, previousTokens: ids(...whole.slice(0, 25)), replay }, { pieces: pieces() }))).toEqual(whole.slice(25));
+    }
   });
 
   it('passes on the failure of its text source and frees the row', async () => {
