@@ -50,7 +50,7 @@ function keep(source: string, at: number, code: number): string {
   const character = String.fromCodePoint(code);
   if (code >= 0xd800 && code <= 0xdfff) return '';
   if (code === 0x20e3 || (code === 0xfe0f && /[0-9#*]/.test(source[at - 1] ?? ''))) return endsKeycap(source, at) ? character : '';
-  if (JOINER.test(character)) return joins(source, at) ? character : '';
+  if (JOINER.test(character)) return joins(source, at) && (code === 0xfe0f || joinsNext(source, at + 1)) ? character : '';
   if (code >= 0xe0020 && code <= 0xe007f) return joins(source, at) ? character : '';
   if (DROPPED.test(character)) return '';
   if (code >= 0x1d400 && code <= 0x1d7ff) return character.normalize('NFKC');
@@ -71,7 +71,13 @@ function endsKeycap(source: string, at: number): boolean {
 /** A joiner or selector counts after an emoji or keycap base, or between letters of scripts that need it. */
 function joins(source: string, at: number): boolean {
   const before = codePointBefore(source, at);
-  return /[\p{Extended_Pictographic}\p{EMod}\p{RI}\u200d\ufe0f\u20e30-9#*\u{e0020}-\u{e007e}]|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(before);
+  return /[\p{Extended_Pictographic}\p{EMod}\p{RI}\ufe0f\u20e3\u{e0020}-\u{e007e}]|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(before);
+}
+
+/** A joiner joins to something: an emoji or a letter of those scripts; at the end of a sequence it is left over. */
+function joinsNext(source: string, at: number): boolean {
+  const after = String.fromCodePoint(source.codePointAt(at) ?? 0);
+  return /\p{Extended_Pictographic}|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(after);
 }
 
 function codePointBefore(source: string, at: number): string {

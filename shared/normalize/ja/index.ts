@@ -2,7 +2,7 @@
  * Japanese: the rule book in the order in which rules are tried. In: a language span of a scope. Out: replacements in
  * kanji for numbers and katakana for units and signs. Latin words stay: the model reads them.
  */
-import type { LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
+import type { Hints, LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
 import { readAlone } from '../pattern.ts';
 import { applyRules } from '../rules.ts';
 import { cardinalRules, counterRules, fractionRules, rangeRules } from './count.ts';
@@ -27,6 +27,9 @@ const BOOK: RuleBook = {
   address: [readAddress],
 };
 
+/** Kinds that the rules read once they are told what an ambiguous shape means. */
+const HINTS: Partial<Record<SayAs, Hints>> = { fraction: { slash: 'fraction' }, time: { colon: 'time' }, date: { slash: 'date' }, unit: {}, currency: {} };
+
 export const ja: LanguageRules = { language: 'ja', read, sayAs, emoji: (sequence) => EMOJI[sequence] };
 
 function read(scope: Scope): Replacement[] {
@@ -36,8 +39,7 @@ function read(scope: Scope): Replacement[] {
 function sayAs(text: string, as: SayAs, format: string | undefined): string | undefined {
   const direct = sayDirectly(text, as, format);
   if (direct !== undefined) return direct;
-  if (as === 'fraction') return readAlone(ja, text, { slash: 'fraction' });
-  if (as === 'time') return readAlone(ja, text, { colon: 'time' });
-  if (as === 'date') return readAlone(ja, text, { slash: 'date' });
-  return as === 'unit' || as === 'currency' ? readAlone(ja, text) : undefined;
+  const hints = HINTS[as];
+  const spoken = hints === undefined ? text : readAlone(ja, text, hints);
+  return spoken === text ? undefined : spoken;
 }

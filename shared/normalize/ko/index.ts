@@ -2,7 +2,7 @@
  * Korean: the rule book in the order in which rules are tried. In: a language span of a scope. Out: replacements in Hangul.
  * Latin words stay: the model reads them.
  */
-import type { LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
+import type { Hints, LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
 import { readAlone } from '../pattern.ts';
 import { applyRules } from '../rules.ts';
 import { cardinalRules, fractionRules, rangeRules } from './count.ts';
@@ -28,6 +28,9 @@ const BOOK: RuleBook = {
   address: [readAddress],
 };
 
+/** Kinds that the rules read once they are told what an ambiguous shape means. */
+const HINTS: Partial<Record<SayAs, Hints>> = { fraction: { slash: 'fraction' }, time: { colon: 'time' }, date: { slash: 'date' }, unit: {}, currency: {} };
+
 export const ko: LanguageRules = { language: 'ko', read, sayAs, emoji: (sequence) => EMOJI[sequence] };
 
 function read(scope: Scope): Replacement[] {
@@ -37,8 +40,7 @@ function read(scope: Scope): Replacement[] {
 function sayAs(text: string, as: SayAs, format: string | undefined): string | undefined {
   const direct = sayDirectly(text, as, format);
   if (direct !== undefined) return direct;
-  if (as === 'fraction') return readAlone(ko, text, { slash: 'fraction' });
-  if (as === 'time') return readAlone(ko, text, { colon: 'time' });
-  if (as === 'date') return readAlone(ko, text, { slash: 'date' });
-  return as === 'unit' || as === 'currency' ? readAlone(ko, text) : undefined;
+  const hints = HINTS[as];
+  const spoken = hints === undefined ? text : readAlone(ko, text, hints);
+  return spoken === text ? undefined : spoken;
 }

@@ -100,6 +100,13 @@ export const dateRules: readonly Rule[] = [
     match: /(?<a>(?:19|20)\d{2})\s?[-~—]{1,2}\s?(?<b>(?:19|20)\d{2})(?![\d.:/-])(?!\s?[元个個名人万萬亿億米公%])/y,
     read: ({ a = '', b = '' }, place) => (a < b && place.scope.hints.integer !== 'cardinal' && place.scope.hints.dash !== 'score' ? `${zhDigits(a)}到${zhDigits(b)}` : undefined),
   }),
+  zhPattern({
+    class: 'range',
+    rule: 'date/season',
+    next: '/',
+    match: /(?<a>(?:19|20)\d{2})\/(?<b>(?:19|20)?\d{2})(?=\s?(?:赛季|赛事|学年|财年|年度|財年|賽季|學年))/y,
+    read: ({ a = '', b = '' }) => `${zhDigits(a)}到${zhDigits(b)}`,
+  }),
   zhPattern({ class: 'date', rule: 'date/year', next: '年', match: /(?<y>\d{1,4})(?=\s?年)/y, read: readYear }),
   zhPattern({
     class: 'date',

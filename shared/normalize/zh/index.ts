@@ -3,7 +3,7 @@
  * simplified or traditional characters, as the span is written. Cantonese and other dialects are written with the same
  * characters and stay as they are; only numbers and signs are read.
  */
-import type { LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
+import type { Hints, LanguageRules, Replacement, RuleBook, SayAs, Scope } from '../contract.ts';
 import { readAlone } from '../pattern.ts';
 import { applyRules } from '../rules.ts';
 import { cardinalRules, fractionRules, ordinalRules, rangeRules, tenThousandRules } from './count.ts';
@@ -28,6 +28,9 @@ const BOOK: RuleBook = {
   address: [readAddress],
 };
 
+/** Kinds that the rules read once they are told what an ambiguous shape means. */
+const HINTS: Partial<Record<SayAs, Hints>> = { fraction: { slash: 'fraction' }, time: { colon: 'time' }, date: { slash: 'date' }, unit: {}, currency: {} };
+
 export const zh: LanguageRules = { language: 'zh', read, sayAs, emoji: (sequence) => EMOJI[sequence] };
 
 function read(scope: Scope): Replacement[] {
@@ -37,8 +40,7 @@ function read(scope: Scope): Replacement[] {
 function sayAs(text: string, as: SayAs, format: string | undefined): string | undefined {
   const direct = sayDirectly(text, as, format);
   if (direct !== undefined) return direct;
-  if (as === 'fraction') return readAlone(zh, text, { slash: 'fraction' });
-  if (as === 'time') return readAlone(zh, text, { colon: 'time' });
-  if (as === 'date') return readAlone(zh, text, { slash: 'date' });
-  return as === 'unit' || as === 'currency' ? readAlone(zh, text) : undefined;
+  const hints = HINTS[as];
+  const spoken = hints === undefined ? text : readAlone(zh, text, hints);
+  return spoken === text ? undefined : spoken;
 }
