@@ -3,6 +3,7 @@
  * (cosyvoice/flow/flow_matching.py CausalConditionalCFM) and every utterance starts from its first columns. Re-implemented
  * here: Mersenne Twister (Matsumoto & Nishimura 1998) and torch's vectorized Box-Muller transform, equal to about 1e-6.
  */
+import { strict as assert } from 'node:assert';
 import { CosyError } from '../../shared/errors/index.ts';
 
 /** Columns of the official array: 300 s at 50 frames a second, prompt included. */
@@ -62,6 +63,7 @@ export class FixedNoise {
   #draws: Uint32Array | undefined;
 
   constructor(channels: number) {
+    assert((channels * MAX_NOISE_FRAMES) % BLOCK === 0, 'an odd number of channels has a redrawn end');
     this.#channels = channels;
   }
 

@@ -1,0 +1,207 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openCheckpoint } from '../../../gpu-node/checkpoint/index.ts';
+import { estimatorGraph, flow as network, speakerGraph } from '../../../gpu-node/graphs/flow.ts';
+import { writeModel } from '../../../gpu-node/graphs/onnx/write.ts';
+import { eulerLoop } from '../../../gpu-node/mel/euler.ts';
+import { openFlow } from '../../../gpu-node/mel/index.ts';
+import { FixedNoise } from '../../../gpu-node/mel/noise.ts';
+import { Solver, floats } from '../../../gpu-node/mel/solver.ts';
+import { graphOpener } from '../../../gpu-node/runtime/session.ts';
+import { goldenDirectory } from '../../golden/index.ts';
+import type { Checkpoint } from '../../../gpu-node/checkpoint/types.ts';
+import type { Flow, FlowVoice } from '../../../gpu-node/mel/index.ts';
+import type { GraphSession } from '../../../gpu-node/runtime/session.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cosyvoice-mel-'));
+const open = graphOpener({ device: 'cpu', threads: 1 });
+const STEPS = 2;
+/** float32 rounding of two steps on mel values up to 6; the reference cases allow 7e-5 after ten. */
+const ROUNDING = 5e-5;
+let checkpoint: Checkpoint;
+let exact: Flow;
+let bounded: Flow;
+let estimator: GraphSession;
+let speaker: GraphSession;
+let solver: Solver;
+
+beforeAll(async () => {
+  checkpoint = await openCheckpoint(join(goldenDirectory, 'checkpoint'), { cacheDirectory: folder });
+  network.write(checkpoint, folder, 'fp32');
+  const options = { store: checkpoint.flow, config: checkpoint.config.flow, format: 'float32' } as const;
+  writeModel(estimatorGraph(options), join(folder, 'estimator.onnx'));
+  writeModel(speakerGraph(options), join(folder, 'speaker.onnx'));
+  [estimator, speaker] = await Promise.all([open(join(folder, 'estimator.onnx')), open(join(folder, 'speaker.onnx'))]);
+  const files = { directory: folder, config: checkpoint.config.flow, open };
+  exact = await openFlow({ ...files, leftBlocks: -1, promptBlocks: -1, encoderBlocks: -1 });
+  bounded = await openFlow({ ...files, leftBlocks: 2, promptBlocks: 1, encoderBlocks: 3 });
+  solver = await Solver.open(folder, checkpoint.config.flow, open);
+});
+
+afterAll(async () => {
+  await Promise.all([exact.close(), bounded.close(), solver.release(), estimator.release(), speaker.release()]);
+  checkpoint.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('all Euler steps in one run equal the plain loop', async () => {
+  const voice = voiceOf(30, 1);
+  const speechTokens = tokensOf(41, 2);
+  const mel = await exact.offline({ ...voice, speechTokens });
+  expect(distance(mel, await plain(voice, speechTokens, 'offline'))).toBeLessThan(ROUNDING);
+});
+
+test('block by block equals one pass over everything, for any prompt, length and cut into pushes', { timeout: 60_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 0, max: 60 }), fc.array(fc.integer({ min: 0, max: 70 }), { minLength: 1, maxLength: 5 }), fc.integer({ min: 1, max: 1e6 }), async (promptTokens, hops, seed) => {
+      const voice = voiceOf(promptTokens, seed);
+      const speechTokens = tokensOf(hops.reduce((sum, hop) => sum + hop, 0), seed + 1);
+      const made = await inHops(exact, voice, speechTokens, hops);
+      expect(made.length).toBe(speechTokens.length * 2 * exact.config.melBins);
+      expect(distance(made, await plain(voice, speechTokens, 'blocks'))).toBeLessThan(ROUNDING);
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test('with a bounded context the frames do not depend on the cut either, and memory stays level', async () => {
+  const voice = voiceOf(60, 5);
+  const speechTokens = tokensOf(300, 6);
+  const state = await bounded.voiceState(voice);
+  const stream = bounded.stream(state);
+  const bytes: number[] = [];
+  const parts: Float32Array[] = [];
+  for (let at = 0; at < speechTokens.length; at += 25) {
+    parts.push(await stream.push(speechTokens.slice(at, at + 25), { last: at + 25 >= speechTokens.length }));
+    bytes.push(stream.bytes);
+  }
+  expect(joined(parts)).toEqual(await inHops(bounded, voice, speechTokens, [17, 200, 83]));
+  expect(new Set(bytes.slice(4, -1)).size).toBe(1);
+});
+
+test('two blocks to the left are all that a bounded stream sees: earlier tokens change nothing once they are out of sight', async () => {
+  const voice: FlowVoice = { embedding: voiceOf(0, 7).embedding, steps: STEPS };
+  const speechTokens = tokensOf(250, 8);
+  const [whole, again] = [await inHops(bounded, voice, speechTokens, [250]), await inHops(exact, voice, speechTokens, [250])];
+  const frame = 2 * exact.config.melBins;
+  expect(distance(whole.subarray(0, 75 * frame), again.subarray(0, 75 * frame))).toBeLessThan(ROUNDING);
+  expect(distance(whole.subarray(75 * frame), again.subarray(75 * frame))).toBeGreaterThan(1e-3);
+});
+
+test('streams of one voice do not touch each other or the voice', async () => {
+  const voice = voiceOf(60, 9);
+  const [a, b] = [tokensOf(120, 10), tokensOf(90, 11)];
+  const alone = [await inHops(bounded, voice, a, [120]), await inHops(bounded, voice, b, [90])];
+  const state = await bounded.voiceState(voice);
+  const [first, second, given] = [bounded.stream(state), bounded.stream(state), bounded.stream(state)];
+  await given.push(tokensOf(80, 12), { last: false });
+  given.close();
+  const parts: [Float32Array[], Float32Array[]] = [[], []];
+  for (let at = 0; at < 120; at += 30) {
+    parts[0].push(await first.push(a.slice(at, at + 30), { last: at === 90 }));
+    if (at < 90) parts[1].push(await second.push(b.slice(at, at + 30), { last: at === 60 }));
+  }
+  expect([joined(parts[0]), joined(parts[1])]).toEqual(alone);
+});
+
+test('a stream says how many tokens the next frames need', async () => {
+  const stream = exact.stream(await exact.voiceState(voiceOf(30, 13)));
+  // One prompt block is known with the voice; 5 prompt tokens are left over for the block that ends after 20 more.
+  expect(stream.needed).toBe(20 + 3);
+  expect((await stream.push(tokensOf(22, 14), { last: false })).length).toBe(0);
+  expect(stream.needed).toBe(1);
+  expect((await stream.push(tokensOf(1, 15), { last: false })).length).toBe(20 * 2 * exact.config.melBins);
+  expect(stream.needed).toBe(25);
+});
+
+test('no tokens make no frames', async () => {
+  const voice = voiceOf(30, 16);
+  expect((await exact.offline({ ...voice, speechTokens: new Int32Array(0) })).length).toBe(0);
+  expect((await exact.stream(await exact.voiceState(voice)).push(new Int32Array(0), { last: true })).length).toBe(0);
+});
+
+test('an utterance beyond 300 s is refused', async () => {
+  await expect(exact.offline({ ...voiceOf(0, 17), speechTokens: tokensOf(7501, 18) })).rejects.toMatchObject({ code: 'input_too_long' });
+});
+
+test('numbers that are none fail the request and not the next one', async () => {
+  const speechTokens = tokensOf(10, 19);
+  const broken = { ...voiceOf(0, 20), embedding: new Float32Array(exact.config.speakerDim).fill(Number.NaN) };
+  await expect(exact.offline({ ...broken, speechTokens })).rejects.toMatchObject({ code: 'generation_failed' });
+  expect((await exact.offline({ ...voiceOf(0, 20), speechTokens })).every(Number.isFinite)).toBe(true);
+});
+
+/** The same mel from the encoder and one masked estimator call per step. */
+async function plain({ prompt, embedding }: FlowVoice, speechTokens: Int32Array, mode: 'offline' | 'blocks'): Promise<Float32Array> {
+  const { config } = exact;
+  if (speechTokens.length === 0) return new Float32Array(0);
+  const tokens = Int32Array.from([...(prompt?.speechTokens ?? []), ...speechTokens]);
+  const frames = tokens.length * config.tokenMelRatio;
+  const chunk = mode === 'offline' ? tokens.length : config.encoder.chunkTokens;
+  const means: Float32Array[] = [];
+  let state = solver.empty(STEPS);
+  for (let at = 0; at < tokens.length; at += chunk) {
+    const end = Math.min(at + chunk, tokens.length);
+    const { mu, encoder } = await solver.encode({ tokens: tokens.slice(at, end), ahead: tokens.slice(end, end + config.preLookaheadTokens) }, state, tokens.length);
+    means.push(floats(mu));
+    state = { ...state, encoder };
+  }
+  const condition = new Float32Array(frames * config.melBins);
+  if (prompt) condition.set(prompt.mel);
+  const projected = floats((await speaker.run({ embedding: { type: 'float32', dims: [1, embedding.length], data: embedding } }))['speaker']);
+  const { mel } = await eulerLoop(estimator, {
+    mu: joined(means),
+    condition,
+    noise: new FixedNoise(config.melBins).frames(0, frames),
+    speaker: projected,
+    frames,
+    steps: STEPS,
+    guidance: config.inferenceCfgRate,
+    blockFrames: mode === 'blocks' ? config.estimator.chunkFrames : undefined,
+  });
+  return mel.subarray((prompt?.speechTokens.length ?? 0) * config.tokenMelRatio * config.melBins);
+}
+
+async function inHops(flow: Flow, voice: FlowVoice, speechTokens: Int32Array, hops: readonly number[]): Promise<Float32Array> {
+  const stream = flow.stream(await flow.voiceState(voice));
+  const parts: Float32Array[] = [];
+  let at = 0;
+  for (const [index, hop] of hops.entries()) {
+    parts.push(await stream.push(speechTokens.slice(at, at + hop), { last: index === hops.length - 1 }));
+    at += hop;
+  }
+  return joined(parts);
+}
+
+function voiceOf(promptTokens: number, seed: number): FlowVoice {
+  const random = uniform(seed);
+  const embedding = Float32Array.from({ length: exact.config.speakerDim }, () => random() - 0.5);
+  const mel = Float32Array.from({ length: promptTokens * 2 * exact.config.melBins }, () => 4 * (random() - 0.5));
+  return { embedding, steps: STEPS, prompt: promptTokens === 0 ? undefined : { speechTokens: tokensOf(promptTokens, seed + 77), mel } };
+}
+
+function tokensOf(count: number, seed: number): Int32Array {
+  const random = uniform(seed);
+  return Int32Array.from({ length: count }, () => Math.floor(random() * exact.config.vocabSize));
+}
+
+function uniform(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  return Float32Array.from(parts.flatMap((part) => [...part]));
+}
+
+/** Largest absolute difference; infinite when the lengths differ. */
+function distance(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Infinity;
+  return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] ?? Number.NaN))), 0);
+}
