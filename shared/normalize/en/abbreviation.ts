@@ -59,7 +59,7 @@ function cased(reading: string, written: string): string {
 }
 
 function isTitle(small: string): boolean {
-  return /^(?:vs|approx|fig|figs|vol|vols|pp|ext|chap|ch|eq|mr|mrs|ms|dr|prof|st|gov|sen|rep|pres|gen|col|capt|lt|maj|sgt|rev|hon|mt|ft|adm|no|nos|messrs|drs|cmdr|cpl|pvt)$/.test(small);
+  return /^(?:jr|sr|vs|approx|fig|figs|vol|vols|pp|ext|chap|ch|eq|mr|mrs|ms|dr|prof|st|gov|sen|rep|pres|gen|col|capt|lt|maj|sgt|rev|hon|mt|ft|adm|no|nos|messrs|drs|cmdr|cpl|pvt)$/.test(small);
 }
 
 function withStop(scope: Scope, end: number, small: string, written: string): string | undefined {

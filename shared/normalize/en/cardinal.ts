@@ -44,7 +44,9 @@ export function ordinals(scope: Scope, index: number): Replacement | undefined {
 export function decades(scope: Scope, index: number, floor: number): Replacement | undefined {
   const part = single(scope.forms[index]);
   const digits = integer(part);
-  if (part === undefined || digits === undefined || !/^(?:[1-9]\d)?[0-9]0$/.test(digits)) return undefined;
+  if (part === undefined || digits === undefined) return undefined;
+  if (/^[1-9]\d\d$/.test(digits) && match(/s(?![A-Za-z])/y, scope, part.end) !== undefined) return say('cardinal/plural', 'cardinal', part.start, part.end + 1, plural(pairs(digits)));
+  if (!/^(?:[1-9]\d)?[0-9]0$/.test(digits)) return undefined;
   const suffix = match(digits.length === 4 ? /'?\s?s(?![A-Za-z])/y : /'?s(?![A-Za-z])/y, scope, part.end);
   if (suffix === undefined) return undefined;
   const quote = scope.folded[part.start - 1] === "'" && part.start > floor;
@@ -80,7 +82,10 @@ function bareInteger(scope: Scope, index: number, part: NumberPart, digits: stri
   if (scope.hints.integer === 'digits') return asCode();
   if (scope.hints.integer === 'year') return asYear();
   if (scope.hints.integer === 'cardinal') return asAmount();
-  if (glued(scope, index)) return gluedNumber(part, digits);
+  if (glued(scope, index)) {
+    const offset = /(?:UTC|GMT)-$/.test(scope.folded.slice(Math.max(0, start - 4), start));
+    return offset ? say('cardinal/offset', 'time', start - 1, end, `minus ${cardinal(digits)}`) : gluedNumber(part, digits);
+  }
   if (/^0\d/.test(digits) || digits.length > LONGEST_AMOUNT) return asCode();
   if (digits.length > 2 && isCode(scope, index)) return asCode();
   return looksLikeYear(scope, index, digits, end) ? asYear() : asAmount();
@@ -121,6 +126,13 @@ export function numbered(scope: Scope, index: number): Replacement | undefined {
   if (sign === undefined) return undefined;
   const found = match(/(?:#|№|Nos?\.|nos?\.|NOS?\.)\s?(?=\d)/y, scope, sign.start);
   return found && say('cardinal/numbered', 'abbreviation', sign.start, sign.start + found[0].trimEnd().length, /s/i.test(found[0]) ? 'numbers' : 'number');
+}
+
+/** `1 000 000`: thousands apart by blanks, as long as the last three are zeros. */
+export function spacedThousands(scope: Scope, index: number): Replacement | undefined {
+  const part = single(scope.forms[index]);
+  const found = part && integer(part) !== undefined ? match(/[1-9]\d{0,2}(?: \d{3}){0,6} 000(?![\d,.]*\d)(?! \d)/y, scope, part.start) : undefined;
+  return part && found && say('cardinal/spaced', 'cardinal', part.start, part.start + found[0].length, cardinal(found[0].replaceAll(' ', '')));
 }
 
 /** A chain nobody else wanted: `1.2.3` with points, otherwise part by part. */

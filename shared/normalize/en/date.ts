@@ -9,6 +9,7 @@ const MONTH = String.raw`(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|j
 /** Year after a date: four digits, or two after an apostrophe. */
 const YEAR = String.raw`(?:(?:,|\s|-|/|\s?of\s)\s?(\d{4}|'\d\d)(?![\d:%]|[.,]\d|\s?(?:am|pm|a\.m|p\.m))(?!-\d))?`;
 const MONTH_DAY = new RegExp(String.raw`${MONTH}\.?[\s-]\s?(?:the\s)?(\d{1,2})(?:st|nd|rd|th)?(?:\s?[-–~]\s?(\d{1,2})(?:st|nd|rd|th)?)?(?![\d:%a-z/]|[.,]\d)${YEAR}`, 'iy');
+const UNTIL_MONTH = new RegExp(String.raw`\s?[-~]\s?(?=${MONTH}\.?\s\d)`, 'iy');
 const MONTH_YEAR = new RegExp(String.raw`${MONTH}\.?(?:,?\s|-)(?:of\s)?(\d{4}|'\d\d)(?![\d:%a-z]|[.,]\d)`, 'iy');
 const DAY_MONTH = new RegExp(String.raw`(?:(\d{1,2})(?:st|nd|rd|th)?\s?[-–~]\s?)?(\d{1,2})(?:st|nd|rd|th)?(?:\s(?:of\s)?|[-./]\s?)${MONTH}(?![a-z])\.?${YEAR}`, 'iy');
 const WEEKDAYS: Record<string, string> = {
@@ -47,7 +48,10 @@ export function monthFirst(scope: Scope, index: number): Replacement | undefined
   if (day !== undefined && validDay(day[2] ?? '') && !isVerb(scope, written, form.start + day[0].length)) {
     const [all, month = '', first = '', last, of] = day;
     const days = ordinal(first) + (last === undefined ? '' : ` to ${ordinal(last)}`);
-    return say('date/month-day', 'date', form.start, form.start + all.length, `${monthName(month)} ${days}${of === undefined ? '' : `, ${fullYear(of)}`}`);
+    const end = form.start + all.length;
+    const joined = last === undefined ? match(UNTIL_MONTH, scope, end) : undefined;
+    const words = `${monthName(month)} ${days}${of === undefined ? '' : `, ${fullYear(of)}`}`;
+    return say('date/month-day', 'date', form.start, end + (joined?.[0].length ?? 0), joined === undefined ? words : `${words} to`);
   }
   const of = match(MONTH_YEAR, scope, form.start);
   if (of === undefined) return undefined;
@@ -155,9 +159,12 @@ export function weekdays(scope: Scope, index: number): Replacement | undefined {
   const name = WEEKDAYS[word(scope, form).toLowerCase()];
   if (form === undefined || name === undefined || !/[A-Z]/.test(scope.folded[form.start] ?? '')) return undefined;
   const follows = match(DATE_FOLLOWS, scope, form.end);
-  const dated = follows ?? match(/\.?(?:,|\s?[-–]\s?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\s\d{1,2}(?::\d\d)?\s?(?:am|pm|a\.m|p\.m))/iy, scope, form.end);
+  const ends = /(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.?\s?[-~]\s?$/.test(scope.folded.slice(Math.max(0, form.start - 9), form.start)) ? '' : undefined;
+  const dated = follows ?? ends ?? match(/\.?(?:,|\s?[-~]\s?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\s\d{1,2}(?::\d\d)?\s?(?:am|pm|a\.m|p\.m))/iy, scope, form.end);
   const stopped = match(/\.(?=[\s,;)])/y, scope, form.end);
   if (dated === undefined && (stopped === undefined || /^(?:sun|sat)$/i.test(word(scope, form)))) return undefined;
+  const until = match(/\.?\s?[-~]\s?(?=(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun))/y, scope, form.end);
+  if (until !== undefined) return say('date/weekday', 'date', form.start, form.end + until[0].length, `${name} to`);
   const end = scope.folded[form.end] === '.' ? keepStop(scope, form.end + 1) : form.end;
   return say('date/weekday', 'date', form.start, end, name);
 }

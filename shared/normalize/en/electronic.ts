@@ -4,7 +4,7 @@ import { say } from './look.ts';
 import { cardinal, pairs, spell } from './number.ts';
 
 const MARKS: Record<string, string> = {
-  '.': 'dot', '@': 'at', '/': 'slash', ':': 'colon', '-': 'dash', _: 'underscore', '?': 'question mark', '=': 'equals', '&': 'and', '%': 'percent', '#': 'hash', '+': 'plus',
+  '.': 'dot', '@': 'at', '/': 'slash', ':': 'colon', '-': 'dash', _: 'underscore', '?': 'question mark', '=': 'equals', '&': 'ampersand', '%': 'percent', '#': 'hash', '+': 'plus',
   '~': 'tilde', '\\': 'backslash', $: 'dollar', '!': 'exclamation mark', '*': 'star', "'": 'apostrophe', ',': 'comma',
 };
 /** Read as letters wherever they stand alone between marks. */

@@ -29,6 +29,7 @@ export function slashed(scope: Scope, index: number): Replacement | undefined {
   if (top.decimals !== undefined || bottom.decimals !== undefined || bottom.sign !== '') return undefined;
   if (scope.folded.startsWith('24/7', form.start)) return say('fraction/idiom', 'digits', form.start, form.end, 'twenty-four seven');
   if (scope.folded.startsWith('9/11', form.start) && scope.hints.slash === undefined) return say('fraction/idiom', 'date', form.start, form.end, 'nine eleven');
+  if (top.digits === bottom.digits && top.digits.length === 2 && top.sign === '') return say('fraction/even', 'ratio', form.start, form.end, `${cardinal(top.digits)} ${cardinal(bottom.digits)}`);
   const suffix = match(/(?:st|nd|rd|th)s?(?![A-Za-z])/y, scope, form.end)?.[0].length ?? 0;
   const sign = top.sign === '-' ? 'minus ' : top.sign === '+' ? 'plus ' : '';
   return say('fraction/slash', 'fraction', form.start, form.end + suffix, sign + fractionWords(top.digits, bottom.digits));

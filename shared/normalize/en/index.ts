@@ -3,37 +3,37 @@ import type { LanguageRules, Replacement, Rule, RuleBook, Scope } from '../contr
 import { applyRules } from '../rules.ts';
 import { CURRENCY_WORDS } from '../written/currencies.ts';
 import { abbreviation, ABBREVIATED } from './abbreviation.ts';
-import { chain, decades, magnitudes, numbered, ordinals, plainNumber } from './cardinal.ts';
+import { chain, decades, magnitudes, numbered, ordinals, plainNumber, spacedThousands } from './cardinal.ts';
 import { dayFirst, eraFirst, eras, monthFirst, numeric, MONTH_WORDS, quarters, WEEKDAY_WORDS, weekdays, yearRange } from './date.ts';
 import { address } from './electronic.ts';
 import { emojiName } from './emoji.ts';
 import { followedBy, ofShape } from './look.ts';
 import { mixed, mixedVulgar, slashed, vulgar } from './fraction.ts';
-import { coordinate, feet, measure, percent, sizes } from './measure.ts';
+import { coordinate, feet, measure, percent, sizes, times } from './measure.ts';
 import { rupees, signAfter, signAlone, signFirst } from './money.ts';
 import { decimalComma, powers, range, ratio, spacedRange, spacedRatio, sums, version } from './range.ts';
 import { roman } from './roman.ts';
 import { sayAs } from './sayas.ts';
 import { state, STATE_WORDS, street } from './street.ts';
-import { symbol } from './symbol.ts';
+import { by, symbol } from './symbol.ts';
 import { telephone } from './telephone.ts';
 import { clock, duration, isoJoin } from './time.ts';
 
 /** One number by itself; what may follow it decides which rules are worth asking. */
 const SINGLES: readonly Rule[] = [
   followedBy('a.-~:', clock), followedBy('a', duration), followedBy('a0', street), followedBy('a-./', dayFirst), followedBy('a', quarters), followedBy('-', sums),
-  telephone, followedBy('a', eras), followedBy('a£', ordinals), followedBy("a'", decades), followedBy('0-', mixed), followedBy('£', mixedVulgar),
+  followedBy('0', spacedThousands), telephone, followedBy('a', eras), followedBy('a£', ordinals), followedBy("a'", decades), followedBy('0-', mixed), followedBy('£', mixedVulgar),
   followedBy('£', coordinate), followedBy("'£", feet), followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('ax*^£', powers), followedBy('x×X£', sizes),
   followedBy('a-£', measure), followedBy('a', magnitudes), followedBy(':', spacedRatio), followedBy('-~', spacedRange), version, followedBy(',', decimalComma), plainNumber,
 ];
 /** Numbers joined without blanks. */
 const CHAINS: readonly Rule[] = [
-  clock, dayFirst, sums, telephone, followedBy('a', eras), numeric, yearRange, followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('a-£', measure), range, ratio, slashed, chain,
+  clock, dayFirst, sums, telephone, followedBy('a', eras), numeric, yearRange, followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('a-£', measure), followedBy('x×X£', times), range, ratio, slashed, chain,
 ];
 const NUMBERS: readonly Rule[] = [...SINGLES.map((rule) => ofShape('single', rule)), ...CHAINS.map((rule) => ofShape('chain', rule)), chain];
-const WORD_RULES: readonly Rule[] = [isoJoin, signFirst, rupees, monthFirst, quarters, weekdays, eraFirst, numbered, state, abbreviation, roman];
+const WORD_RULES: readonly Rule[] = [isoJoin, signFirst, rupees, monthFirst, quarters, weekdays, eraFirst, numbered, state, abbreviation, roman, by];
 /** Words some rule starts at, in small letters: most words of a text are none, and cost one look-up. */
-const STARTERS = new Set([...MONTH_WORDS, ...WEEKDAY_WORDS, ...STATE_WORDS, ...ABBREVIATED, ...CURRENCY_WORDS, 't', 'rs', 'q', 'h', 'ad', 'a', 'no', 'nos']);
+const STARTERS = new Set([...MONTH_WORDS, ...WEEKDAY_WORDS, ...STATE_WORDS, ...ABBREVIATED, ...CURRENCY_WORDS, 't', 'x', 'rs', 'q', 'h', 'ad', 'a', 'no', 'nos']);
 const LONGEST_STARTER = 9;
 const WORDS: readonly Rule[] = [words];
 

@@ -3,7 +3,7 @@ import type { NumberForm, NumberPart, Replacement, Scope } from '../contract.ts'
 import { unitAt, type Unit, type UnitTerm } from '../written/units.ts';
 import { magnitude } from './cardinal.ts';
 import { fractionWords } from './fraction.ts';
-import { match, say, shaped, single } from './look.ts';
+import { match, say, single } from './look.ts';
 import { cardinal, isOne, number, pairs, unsigned } from './number.ts';
 
 /** Unit → singular, plural when it is not just +s. Prefixes are put in front (`kilo` + meter). */
@@ -20,7 +20,7 @@ const UNITS: Record<string, readonly [string, string?]> = {
   'dot-per-inch': ['dot per inch', 'dots per inch'], 'pixel-per-inch': ['pixel per inch', 'pixels per inch'], 'part-per-million': ['part per million', 'parts per million'], 'part-per-billion': ['part per billion', 'parts per billion'],
   'pound-per-square-inch': ['pound per square inch', 'pounds per square inch'], knot: ['knot'], hour: ['hour'], minute: ['minute'], day: ['day'], week: ['week'], month: ['month'], year: ['year'],
   decibel: ['decibel'], 'decibel-milliwatt': ['decibel milliwatt'], horsepower: ['horsepower', 'horsepower'], 'metric-horsepower': ['horsepower', 'horsepower'], atmosphere: ['atmosphere'], 'millimetre-of-mercury': ['millimeter of mercury', 'millimeters of mercury'],
-  radian: ['radian'], megapixel: ['megapixel'], 'volt-ampere': ['volt ampere'], 'kilovolt-ampere': ['kilovolt ampere'], carat: ['carat'], 'square-foot': ['square foot', 'square feet'], 'square-metre': ['square meter'], 'square-kilometre': ['square kilometer'],
+  radian: ['radian'], megapixel: ['megapixel'], 'volt-ampere': ['volt ampere'], 'kilovolt-ampere': ['kilovolt ampere'], carat: ['carat'], 'square-foot': ['square foot', 'square feet'], 'square-metre': ['square meter'], 'square-kilometre': ['square kilometer'], 'pound-force': ['pound force', 'pounds force'], 'kilogram-force': ['kilogram force', 'kilograms force'], 'gallon-per-minute': ['gallon per minute', 'gallons per minute'], 'atomic-mass-unit': ['atomic mass unit'], millisiemens: ['millisiemens', 'millisiemens'], 'fluid-ounce': ['fluid ounce'],
 };
 const POWERS = { 1: '', 2: 'square ', 3: 'cubic ' } as const;
 
@@ -39,7 +39,8 @@ export function measure(scope: Scope, index: number): Replacement | undefined {
   if (unit === undefined || isThousand(scope, form, unit)) return undefined;
   const last = form.parts.at(-1) as NumberPart;
   const one = form.shape === 'N' && scale === undefined && isOne(last);
-  const values = `${valueWords(form)}${scale === undefined ? '' : ` ${scale.words}`}`;
+  const pressure = form.shape === 'N/N' && unit.over[0]?.symbol === 'mmHg' ? form.parts.map(number).join(' over ') : undefined;
+  const values = `${pressure ?? valueWords(form)}${scale === undefined ? '' : ` ${scale.words}`}`;
   const adjective = gap === '-' || one;
   return say('measure/unit', 'measure', form.start, unit.end, `${values} ${unitWords(unit, adjective)}`);
 }
@@ -67,6 +68,8 @@ function unitIn(scope: Scope, at: number, gap: string): Unit | undefined {
     if (inner === undefined || first === undefined) return undefined;
     return { ...inner, over: [{ ...first, power: square[1] === 'sq' ? 2 : 3 }] };
   }
+  const fluid = match(/fl\.?\soz\.?(?![A-Za-z])/y, scope, at);
+  if (fluid !== undefined) return { over: [{ symbol: 'floz', unit: 'fluid-ounce', prefix: '', power: 1 }], under: [], end: at + fluid[0].length };
   const unit = unitAt(scope.folded, at);
   if (unit === undefined || unit.over.length === 0) return undefined;
   const symbol = scope.folded.slice(at, unit.end);
@@ -74,8 +77,8 @@ function unitIn(scope: Scope, at: number, gap: string): Unit | undefined {
   const end = dot && match(/\.\s+(?=[a-z\d(])/y, scope, unit.end) !== undefined ? unit.end + 1 : unit.end;
   if (!NEEDS_PROOF.has(symbol) || gap === '-') return { ...unit, end };
   if (gap === '' && !/^(?:a|A|B|b|T|F|H|C|p|u|k|h|d|t|K|s|at|as|am|pm|PS|mo)$/.test(symbol)) return { ...unit, end };
-  if (gap === '' && /^(?:h|d|s|t|A|C|T)$/.test(symbol) && match(SURE_AFTER, scope, end) !== undefined) return symbol === 'T' ? undefined : { ...unit, end };
-  if (/^(?:s|h|in|mi|ha|K|A|PS|HP|px|bar|lux|acre|mol|knots|kt|kn|nm|d|Pa|rad|deg)$/.test(symbol) && match(SURE_AFTER, scope, end) !== undefined) return { ...unit, end };
+  if (gap === '' && (/^(?:h|d|t|A|C|T)$/.test(symbol) || (symbol === 's' && !/\d\d\d$/.test(scope.folded.slice(at - 3, at)))) && match(SURE_AFTER, scope, end) !== undefined) return symbol === 'T' ? undefined : { ...unit, end };
+  if (gap === ' ' && /^(?:s|h|in|mi|ha|K|A|PS|HP|px|bar|lux|acre|mol|knots|kt|kn|nm|d|Pa|rad|deg)$/.test(symbol) && match(SURE_AFTER, scope, end) !== undefined) return { ...unit, end };
   return undefined;
 }
 
@@ -114,7 +117,8 @@ export function percent(scope: Scope, index: number): Replacement | undefined {
 /** `5'10"`, `6' 2"`, `5′`. */
 export function feet(scope: Scope, index: number): Replacement | undefined {
   const part = single(scope.forms[index]);
-  const found = part && match(/\s?['′]\s?(\d{1,2})(?:\.(\d))?\s?(?:"|″|''|”)/y, scope, part.end);
+  const marked = part && match(/\s?['′]\s?(\d{1,2})(?:\.(\d))?\s?(?:"|″|''|”)/y, scope, part.end);
+  const found = marked ?? (part && (match(/\s?ft\.?\s?(\d{1,2})(?:\.(\d))?\s?in(?![A-Za-z])/y, scope, part.end) ?? (/^[3-8]$/.test(part.digits) ? match(/'(\d|1[01])(?![\d'.:])/y, scope, part.end) : undefined)));
   if (part === undefined || found === undefined) return undefined;
   const inches = found[1] ?? '';
   const words = `${number(part)} ${isOne(part) ? 'foot' : 'feet'} ${cardinal(inches)}${found[2] === undefined ? '' : ` point ${cardinal(found[2])}`} ${inches === '1' ? 'inch' : 'inches'}`;
@@ -126,6 +130,8 @@ export function coordinate(scope: Scope, index: number): Replacement | undefined
   const part = single(scope.forms[index]);
   const found = part && match(/\s?°\s?(?:(\d{1,2})\s?['′]\s?)?(?:(\d{1,2})(?:\.(\d{1,4}))?\s?(?:"|″|'')\s?)?([NSEW])?(?![A-Za-z])/y, scope, part.end);
   if (part === undefined || found === undefined) return undefined;
+  const scale = match(/\s?°\s([CF])(?![A-Za-z])/y, scope, part.end);
+  if (scale !== undefined) return say('measure/degrees', 'measure', part.start, part.end + scale[0].length, `${number(part)} degree${isOne(part) ? '' : 's'} ${scale[1] === 'C' ? 'Celsius' : 'Fahrenheit'}`);
   const [all, minutes, seconds, decimals, side] = found;
   const count = (value: string | undefined, name: string): string => (value === undefined ? '' : ` ${cardinal(value)}${decimals !== undefined && name === 'second' ? ` point ${Array.from(decimals, cardinal).join(' ')}` : ''} ${name}${value === '1' ? '' : 's'}`);
   const sides: Record<string, string> = { N: ' north', S: ' south', E: ' east', W: ' west' };
@@ -147,6 +153,12 @@ export function sizes(scope: Scope, index: number): Replacement | undefined {
     const unit = unitIn(scope, scope.folded[end] === ' ' ? end + 1 : end, scope.folded[end] === ' ' ? ' ' : '');
     return say('measure/size', 'measure', part.start, unit?.end ?? end, words.join(' by ') + (unit === undefined ? '' : ` ${unitWords(unit, false)}`));
   }
-  const times = match(/[xX×](?![\p{L}\d])/uy, scope, part.end);
-  return times && shaped(scope, index, 'N') ? say('measure/times', 'measure', part.start, part.end + 1, `${number(part)} times`) : undefined;
+  return times(scope, index);
+}
+
+/** `4.4x`, `5-10x`: so many times. */
+export function times(scope: Scope, index: number): Replacement | undefined {
+  const form = scope.forms[index];
+  if (form?.kind !== 'number' || !/^N(?:[-~]N)?$/.test(form.shape)) return undefined;
+  return match(/[xX×](?![\p{L}\d])/uy, scope, form.end) && say('measure/times', 'measure', form.start, form.end + 1, `${valueWords(form)} times`);
 }

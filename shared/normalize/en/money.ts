@@ -76,14 +76,15 @@ function amountAt(scope: Scope, index: number, from: number): Amount | undefined
 /** Magnitude, second amount of a range, and rate after the first amount. */
 function finish(scope: Scope, written: Written): Replacement {
   const { names, code, first } = written;
-  const second = secondAmount(scope, first, code);
-  const scale = magnitude(scope, second?.end ?? first.end, true);
+  const own = magnitude(scope, first.end, true);
+  const second = secondAmount(scope, { ...first, end: own?.end ?? first.end }, code);
+  const scale = second === undefined ? own : magnitude(scope, second.end, true);
   let end = scale?.end ?? second?.end ?? first.end;
   const minus = written.negative ? 'minus ' : '';
   const singular = countsNoun(scope, end, written.start);
   const named = singular ? { ...names, many: names.one } : names;
   let words = minus + amountWords(second?.part ?? first.part, named, scale?.words);
-  if (second !== undefined) words = `${minus}${amountWords(first.part, names, scale?.words, !second.signed)} to ${amountWords(second.part, named, scale?.words)}`;
+  if (second !== undefined) words = `${minus}${amountWords(first.part, names, own?.words ?? (second.signed ? undefined : scale?.words), !second.signed)} to ${amountWords(second.part, named, scale?.words)}`;
   const same = match(/\s?(USD|US dollars?|dollars?|pounds?|euros?)(?![A-Za-z])/y, scope, end);
   if (same !== undefined && sameCurrency(same[1] ?? '', code)) end += same[0].length;
   const per = match(/\s?\/\s?([A-Za-z]{1,7})(?![A-Za-z])/y, scope, end);
@@ -168,7 +169,7 @@ export function signAlone(scope: Scope, index: number): Replacement | undefined 
 /** `Rs. 150`, `Rs 150/-`, `INR 20`. */
 export function rupees(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
-  const found = form && match(/Rs\.?\s?(?=\d)/y, scope, form.start);
+  const found = form && match(/[Rr]s\.?\s?(?=\d)/y, scope, form.start);
   const part = found && single(scope.forms[index + 1]);
   if (form === undefined || part === undefined || found === undefined || part.start !== form.start + found[0].length) return undefined;
   if (wordBefore(scope, index) === 'mrs') return undefined;

@@ -27,7 +27,8 @@ export function range(scope: Scope, index: number): Replacement | undefined {
   const [first, second] = form?.parts ?? [];
   if (form === undefined || first === undefined || second === undefined) return undefined;
   const score = scope.hints.dash === 'score' || (scope.hints.dash === undefined && form.shape === 'N-N' && SCORE_BEFORE.has(wordBefore(scope, index)));
-  const join = scope.hints.dash === 'digits' ? ' ' : scope.hints.dash === 'minus' ? ' minus ' : ' to ';
+  const coded = scope.hints.dash === undefined && /[A-Za-z]-?$/.test(scope.folded.slice(Math.max(0, form.start - 2), form.start));
+  const join = coded || scope.hints.dash === 'digits' ? ' ' : scope.hints.dash === 'minus' ? ' minus ' : ' to ';
   return say(score ? 'range/score' : 'range/dash', score ? 'score' : 'range', form.start, form.end, number(first) + join + number(second), [`${number(first)} minus ${number(second)}`]);
 }
 

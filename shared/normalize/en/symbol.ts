@@ -46,6 +46,14 @@ export function symbol(scope: Scope, index: number): Replacement | undefined {
   return NAMES[sign] === undefined ? unknown(sign, form.start, form.end) : made(NAMES[sign]);
 }
 
+/** `3m x 4m`: the letter between two measures. */
+export function by(scope: Scope, index: number): Replacement | undefined {
+  const form = scope.forms[index];
+  if (form === undefined || !/^[xX]$/.test(scope.folded.slice(form.start, form.end))) return undefined;
+  const measured = /\d\s?[A-Za-z"']{0,6} $/.test(scope.folded.slice(Math.max(0, form.start - 12), form.start));
+  return measured && match(/[xX] [\d.]/y, scope, form.start) !== undefined ? say('symbol/by', 'measure', form.start, form.end, 'by') : undefined;
+}
+
 /** `①` one, `Ⅳ` four, `x₂` two, `x⁴`; other numerals by their compatibility form. */
 function countedSign(sign: string): string | undefined {
   const raisedAt = SUPERSCRIPT.indexOf(sign);
@@ -68,7 +76,7 @@ function raised(scope: Scope, start: number): Replacement {
 function star(before: string, after: string, scope: Scope, end: number): Replacement | undefined {
   const made = (reading: string): Replacement => say('symbol/star', 'math', end - 1, end, reading);
   if (before === ' ' && after === ' ') return made('times');
-  if (LETTER.test(before) && LETTER.test(after)) return made(/\d/.test(before) && /\d/.test(after) && !/\s?=/.test(scope.folded.slice(end, end + 12)) ? 'asterisk' : /\d/.test(before + after) ? 'asterisk' : 'times');
+  if (LETTER.test(before) && LETTER.test(after)) return made(/\d/.test(before + after) && !scope.folded.slice(end, end + 12).includes('=') ? 'asterisk' : 'times');
   return undefined;
 }
 

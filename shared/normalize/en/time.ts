@@ -8,6 +8,7 @@ const DOTTED = /(\d{1,2})\.(\d\d)(?=\s?(?:a\.?\s?m|p\.?\s?m)\b)/iy;
 const HOUR = /(\d{1,2})(?=\s?(?:a\.m|p\.m|am|pm|AM|PM|A\.M|P\.M|Am|Pm)(?![A-Za-z]))/y;
 const HALF = /\s?(a|p)(?:\.\s?m\.?|m\.?)(?![A-Za-z])/iy;
 const ZONE = /\s?\(?((?:[ECMP]\.?[SD]?\.?T|G\.?M\.?T|U\.?T\.?C|C\.?E\.?S?\.?T|B\.?S\.?T|J\.?S\.?T|K\.?S\.?T|I\.?S\.?T|A\.?E\.?S?\.?T|Z|EET|WET|HKT|SGT)(?:\.(?!\s[A-Z]))?)\)?(?![A-Za-z])/iy;
+const MILITARY = /([01]\d|2[0-4]):?([0-5]\d)\s?(?:hours|hrs?|h)(?![A-Za-z])\.?/y;
 const RANGE = /\s?[-–~]\s?/y;
 const NO_TIME_BEFORE = new Set('ratio odds scale aspect score scored won lost beat win loss victory mix proportion'.split(' '));
 
@@ -17,6 +18,11 @@ type Clock = { end: number; words: string; half: boolean };
 export function clock(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
   if (form?.kind !== 'number' || !/\d/.test(scope.folded[form.start] ?? '') || scope.hints.colon === 'ratio' || scope.hints.colon === 'score') return undefined;
+  const military = match(MILITARY, scope, form.start);
+  if (military !== undefined) {
+    const [all, hour = '', minutes = ''] = military;
+    return say('time/military', 'time', form.start, keepStop(scope, form.start + all.length), `${twoDigits(hour)} ${minutes === '00' ? 'hundred' : twoDigits(minutes)} hours`);
+  }
   const first = clockAt(scope, form.start, false);
   if (first === undefined) return hourRange(scope, form.start);
   if (!first.half && NO_TIME_BEFORE.has(wordBefore(scope, index))) return undefined;
@@ -25,7 +31,8 @@ export function clock(scope: Scope, index: number): Replacement | undefined {
   const last = second ?? first;
   const zone = zoneAt(scope, last.end, last.half || /^N(?::N)+/.test(form.shape));
   const words = second === undefined ? first.words : `${first.words} to ${second.words}`;
-  const end = keepStop(scope, zone?.end ?? last.end);
+  const named = match(/\s(?:Eastern|Central|Mountain|Pacific|Greenwich|Local)/y, scope, last.end) !== undefined;
+  const end = named ? last.end : keepStop(scope, zone?.end ?? last.end);
   return end < form.end ? undefined : say('time/clock', 'time', form.start, end, `${words}${zone?.words ?? ''}`);
 }
 
@@ -77,7 +84,7 @@ function zoneAt(scope: Scope, at: number, certain: boolean): { end: number; word
 export function duration(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
   if (form?.kind !== 'number') return undefined;
-  const found = match(/(\d{1,3})\s?(?:h|hrs?\.?,?)\s?(\d{1,2})(?:\s?(?:m|mins?\.?,?)(?:\s?(\d{1,2})\s?(?:s|secs?))?)?(?![\p{L}\d.])/uy, scope, form.start);
+  const found = match(/(\d{1,3})\s?(?:h|hrs?\.?,?)\s?(\d{1,2})(?:\s?(?:m|mins?\.?,?)(?:\s?(\d{1,2})\s?(?:s|secs?))?)?(?![\p{L}\d]|\.\d)/uy, scope, form.start);
   const short = found ?? match(/(\d{1,3})\s?(?:m|mins?\.?,?)\s?(\d{1,2})\s?(?:s|secs?)(?![\p{L}\d])/uy, scope, form.start);
   if (short === undefined) return undefined;
   const values = short.slice(1).filter((value): value is string => value !== undefined);

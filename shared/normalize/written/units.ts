@@ -35,7 +35,7 @@ const PLAIN: Record<string, string> = {
   oz: 'ounce', lb: 'pound', lbs: 'pound', st: 'stone', gal: 'gallon', qt: 'quart', pt: 'pint', tsp: 'teaspoon', tbsp: 'tablespoon', cc: 'cubic-centimetre',
   mph: 'mile-per-hour', mpg: 'mile-per-gallon', kph: 'kilometre-per-hour', kmh: 'kilometre-per-hour', rpm: 'revolution-per-minute', bpm: 'beat-per-minute', fps: 'frame-per-second', dpi: 'dot-per-inch', ppi: 'pixel-per-inch', ppm: 'part-per-million', ppb: 'part-per-billion', psi: 'pound-per-square-inch', knots: 'knot', kt: 'knot', kn: 'knot',
   h: 'hour', hr: 'hour', hrs: 'hour', min: 'minute', mins: 'minute', sec: 'second', secs: 'second', d: 'day', wk: 'week', mo: 'month', yr: 'year', yrs: 'year',
-  dB: 'decibel', dBm: 'decibel-milliwatt', hp: 'horsepower', HP: 'horsepower', PS: 'metric-horsepower', atm: 'atmosphere', mmHg: 'millimetre-of-mercury', rad: 'radian', deg: 'degree', Mpx: 'megapixel', MP: 'megapixel', sq: 'square', pH: 'pH', wt: 'weight', VA: 'volt-ampere', kVA: 'kilovolt-ampere', ct: 'carat', sqft: 'square-foot', sqm: 'square-metre', sqkm: 'square-kilometre',
+  dB: 'decibel', dBm: 'decibel-milliwatt', hp: 'horsepower', HP: 'horsepower', PS: 'metric-horsepower', atm: 'atmosphere', mmHg: 'millimetre-of-mercury', rad: 'radian', deg: 'degree', Mpx: 'megapixel', MP: 'megapixel', sq: 'square', pH: 'pH', wt: 'weight', VA: 'volt-ampere', kVA: 'kilovolt-ampere', ct: 'carat', sqft: 'square-foot', sqm: 'square-metre', sqkm: 'square-kilometre', lbf: 'pound-force', kgf: 'kilogram-force', gpm: 'gallon-per-minute', amu: 'atomic-mass-unit', mS: 'millisiemens', floz: 'fluid-ounce',
 };
 
 /** One-character unit signs of Unicode → how they are written out. */
