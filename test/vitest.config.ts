@@ -9,7 +9,7 @@ export default defineConfig({
           name: 'node',
           root: new URL('..', import.meta.url).pathname,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/workerd/**', 'test/e2e/**'],
+          exclude: ['test/workerd/**'],
           globalSetup: ['test/golden/unpack.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -7,7 +7,9 @@ import { MODES } from '../../shared/contract/job.ts';
 const program = new Command('cosyvoice')
   .description('Speech from CosyVoice2 checkpoints, without Python.')
   .showHelpAfterError('(cosyvoice --help shows what there is)')
-  .configureHelp({ sortSubcommands: false });
+  .configureHelp({ sortSubcommands: false })
+  // what the user wrote is at fault: the same exit code as every other wrong input
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
 /** Options that every command which loads a model shares. */
 function withModel(command: Command): Command {

@@ -25,11 +25,13 @@ export async function serveCommand(options: Record<string, unknown>): Promise<nu
     apiKey,
   });
   const address = running.edgeUrl ?? running.nodeUrl;
-  say(`Listening on ${address.origin} after ${((performance.now() - startMs) / 1000).toFixed(1)} s. Try:`);
+  const readyS = ((performance.now() - startMs) / 1000).toFixed(1);
+  say(`Listening on ${address.origin} (node: ${running.nodeUrl.origin}), ready after ${readyS} s. Try:`);
   say(`  curl ${address.origin}/v1/audio/speech -H 'content-type: application/json' -d '{"input":"Hello, and welcome.","response_format":"wav"}' -o hello.wav`);
   await new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+    // `on`, not `once`: a library that sees no listener of ours left would end the process at once
+    process.on('SIGINT', resolve);
+    process.on('SIGTERM', resolve);
   });
   say('Finishing what is being said, then stopping.');
   await running.close();

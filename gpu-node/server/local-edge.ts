@@ -22,6 +22,7 @@ export type LocalEdge = { readonly url: URL; readonly close: () => Promise<void>
 export async function startLocalEdge({ host, port, bindings }: LocalEdgeOptions): Promise<LocalEdge> {
   const bundle = await build({ entryPoints: [ENTRY], bundle: true, write: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], logLevel: 'silent' });
   const script = bundle.outputFiles[0]?.text ?? '';
+  const keepSignals = withOwnSignals();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       modules: [{ type: 'ESModule', path: 'worker.js', contents: script }],
@@ -32,6 +33,7 @@ export async function startLocalEdge({ host, port, bindings }: LocalEdgeOptions)
       cf: false,
     }),
   );
+  keepSignals();
   try {
     const url = await miniflare.ready;
     return { url, close: () => miniflare.dispose() };
@@ -40,4 +42,15 @@ export async function startLocalEdge({ host, port, bindings }: LocalEdgeOptions)
     const detail = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
     throw new CosyError('internal_error', `The edge cannot start on ${host}:${port} (${detail}): is the port free?`, { cause: error });
   }
+}
+
+/** Miniflare ends the process on a stop signal; here the node drains first and closes the Worker itself. */
+function withOwnSignals(): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const before = signals.map((signal) => new Set(process.listeners(signal)));
+  return () => {
+    signals.forEach((signal, i) => {
+      for (const listener of process.listeners(signal)) if (!before[i]?.has(listener)) process.removeListener(signal, listener);
+    });
+  };
 }

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { goldenDirectory } from '../golden/index.ts';
 import { cosyvoice, scratch } from './command.ts';
 import { loudest, readSound } from './sound.ts';
 
@@ -46,19 +47,37 @@ describe('cosyvoice speak', () => {
     expect(out.length).toBeGreaterThan(5000);
   });
 
-  it('clones a clip, with and without its transcript, follows an instruction, and converts a recording', async () => {
+  it('clones a clip, with and without its transcript, converts a recording, and speaks in blocks', async () => {
     await cosyvoice(['speak', 'This is the voice to imitate, and it speaks for a few seconds.', '-o', 'clip.wav', '--seed', '2'], { cwd });
     const clip = ['--prompt-audio', 'clip.wav'];
     for (const [name, args] of Object.entries({
       'zero-shot': ['Now in that voice.', ...clip, '--prompt-text', 'This is the voice to imitate, and it speaks for a few seconds.'],
       'cross-lingual': ['你好。', ...clip],
-      instruct: ['Slowly please.', '--instruct', 'Speak slowly.', ...clip],
       convert: ['--source-audio', 'clip.wav'],
       streamed: ['This one is made in blocks.', '--stream'],
     })) {
       const { code, err } = await cosyvoice(['speak', ...args, '-o', `${name}.wav`], { cwd });
       expect([name, code, err]).toEqual([name, 0, expect.stringContaining(`${name}.wav`)]);
       expect(readSound(join(cwd, `${name}.wav`)).seconds).toBeGreaterThan(0.3);
+    }
+  });
+});
+
+describe('a checkpoint in the official layout with the official tokenizer', () => {
+  it('speaks in every mode', async () => {
+    await cosyvoice(['speak', 'This is the voice to imitate, and it speaks for a few seconds.', '-o', 'clip.wav', '--seed', '2'], { cwd });
+    const model = ['--model', join(goldenDirectory, 'checkpoint')];
+    const clip = ['--prompt-audio', 'clip.wav'];
+    for (const [name, args] of Object.entries({
+      sft: ['你好。', '--voice', 'sft_demo'],
+      'stored zero-shot': ['你好。', '--voice', 'zs_demo'],
+      'zero-shot': ['你好。', ...clip, '--prompt-text', 'This is the voice.'],
+      'cross-lingual': ['Hello [laughter] there.', ...clip],
+      instruct: ['今天天气真好。', ...clip, '--instruct', '用四川话说这句话'],
+      convert: ['--source-audio', 'clip.wav', ...clip],
+    })) {
+      const { code, err } = await cosyvoice(['speak', ...args, ...model, '-o', `${name}.wav`], { cwd });
+      expect([name, code, err]).toEqual([name, 0, expect.stringContaining(`${name}.wav`)]);
     }
   });
 });
@@ -77,7 +96,8 @@ describe('bad input: one line, an exit code, nothing left behind', () => {
     ['an unknown option', ['speak', 'hi', '--nonsense'], 2, /unknown option/],
     ['a model that is not there', ['speak', 'hi', '--model', 'nowhere'], 3, /nowhere/],
     ['a device that is not there', ['speak', 'hi', '--device', 'cuda'], 3, /cuda provider cannot be loaded/],
-    ['text in a language the voice does not know', ['speak', 'こんにちは、元気ですか。'], 2, /Japanese/],
+    ['text in a language the voice does not know', ['speak', 'こんにちは、元気ですか。'], 2, /speaks English and Mandarin only/],
+    ['an instruction to a voice that takes none', ['speak', 'hi', '--instruct', 'slowly'], 2, /not taught to follow instructions/],
   ])('%s', async (_, args, exit, message) => {
     writeFileSync(join(cwd, 'lines.txt'), 'One.\n\nThree.\n');
     const before = readdirSync(cwd).toSorted();
