@@ -36,6 +36,13 @@ export const fractionRules: readonly Rule[] = [
     read: readPercent,
   }),
   jaPattern({
+    class: 'range',
+    rule: 'count/fraction-range',
+    next: '/',
+    match: /(?<a>\d{1,6})\/(?<b>\d{1,6})\s?[-~]\s?(?<c>\d{1,6})\/(?<d>\d{1,6})(?![\d/:])/y,
+    read: ({ a = '', b = '', c = '', d = '' }) => `${jaCardinal(b)}分の${jaCardinal(a)}から${jaCardinal(d)}分の${jaCardinal(c)}`,
+  }),
+  jaPattern({
     class: 'fraction',
     rule: 'count/mixed-fraction',
     next: '0123456789と・',

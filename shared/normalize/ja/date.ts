@@ -58,7 +58,7 @@ export const dateRules: readonly Rule[] = [
     rule: 'date/month-day-range',
     next: '-/',
     match: new RegExp(String.raw`(?<m>${MONTH})(?<s>[-/])(?<d>${DAY})(?<w>\([${DAYS}]\))?\s?(?:~|から|-)\s?(?<m2>${MONTH})\k<s>(?<d2>${DAY})(?![\d:.])`, 'y'),
-    read: ({ m, d, w, m2, d2 }) => `${spell(undefined, m, d)}${weekday(w)}から${spell(undefined, m2, d2)}`,
+    read: ({ m, d, w, m2, d2 }) => (w === undefined && isUnitFraction(m, d) && isUnitFraction(m2, d2) ? undefined : `${spell(undefined, m, d)}${weekday(w)}から${spell(undefined, m2, d2)}`),
   }),
   jaPattern({
     class: 'date',
@@ -95,6 +95,11 @@ export const weekdayRules: readonly Rule[] = [
     },
   }),
 ];
+
+/** `1/2`, `1/3`: halves and thirds rather than the first days of January. */
+function isUnitFraction(m?: string, d?: string): boolean {
+  return m === '1' && /^(?:[2-9]|10)$/.test(d ?? '');
+}
 
 function spell(y?: string, m?: string, d?: string): string {
   return part(y, '年') + part(m, '月') + part(d, '日');

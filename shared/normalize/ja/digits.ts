@@ -1,7 +1,7 @@
 /** Runs that are called out digit by digit, with の where the hyphens stand: telephone, postal codes, cards, serial numbers. */
 import type { Rule } from '../contract.ts';
 import type { Groups, Place } from '../pattern.ts';
-import { jaPattern } from './amount.ts';
+import { jaAmount, jaPattern } from './amount.ts';
 import { jaCardinal, jaDigits } from './numbers.ts';
 
 const CODE_BEFORE =
@@ -59,6 +59,20 @@ export const codeRules: readonly Rule[] = [
   }),
   jaPattern({
     class: 'digits',
+    rule: 'digits/block',
+    next: '-',
+    match: /(?<=丁目\s?|番地?\s?)(?<a>\d{1,4})-(?<b>\d{1,4})(?![\d.:/-])/y,
+    read: ({ a = '', b = '' }) => `${jaCardinal(a)}の${jaCardinal(b)}`,
+  }),
+  jaPattern({
+    class: 'digits',
+    rule: 'digits/model',
+    next: '-.',
+    match: /(?<=[A-Za-z])(?<a>\d{1,6}(?:\.\d{1,4})?)-(?<b>\d{1,8}(?:\.\d{1,4})?)(?![\d.:/]|-\d)/y,
+    read: ({ a = '', b = '' }) => [a, b].map((n) => (n.length > 2 && !n.includes('.') ? jaDigits(n) : jaAmount(n))).join('の'),
+  }),
+  jaPattern({
+    class: 'digits',
     rule: 'digits/after-letters',
     match: /(?<=[A-Za-z]-?)(?<n>\d{3,12})(?:-(?<m>\d{1,8}))?(?![\d:/.])/y,
     read: ({ n = '', m }, place) => {
@@ -70,7 +84,7 @@ export const codeRules: readonly Rule[] = [
     class: 'digits',
     rule: 'digits/version',
     next: '.',
-    match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?![\d:/-])/y,
+    match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?!\d|[:/-]\d)/y,
     read: ({ n = '' }) => n.split('.').map((part) => (part.length > 2 || /^0\d/.test(part) ? jaDigits(part) : jaCardinal(part))).join('点'),
   }),
   jaPattern({

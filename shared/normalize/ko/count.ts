@@ -21,6 +21,13 @@ export const fractionRules: readonly Rule[] = [
     read: readPercent,
   }),
   koPattern({
+    class: 'range',
+    rule: 'count/fraction-range',
+    next: '/',
+    match: /(?<a>\d{1,6})\/(?<b>\d{1,6})\s?[-~]\s?(?<c>\d{1,6})\/(?<d>\d{1,6})(?![\d/:])/y,
+    read: ({ a = '', b = '', c = '', d = '' }) => `${koSino(b)}분의 ${koSino(a)}에서 ${koSino(d)}분의 ${koSino(c)}`,
+  }),
+  koPattern({
     class: 'fraction',
     rule: 'count/mixed-fraction',
     next: '0123456789과와',

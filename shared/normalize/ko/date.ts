@@ -58,7 +58,10 @@ export const dateRules: readonly Rule[] = [
     rule: 'date/month-day-range',
     next: '-/',
     match: new RegExp(String.raw`(?<m>${MONTH})/(?<d>${DAY})${BRACKET}\s?[-~]\s?(?:(?<m2>${MONTH})/)?(?<d2>${DAY})(?![\d:./])`, 'y'),
-    read: ({ m, d, w, m2, d2 }) => `${spell(undefined, m, d)}${w === undefined ? '' : ` ${w}요일`}부터 ${spell(undefined, m2, d2)}`,
+    read: ({ m, d, w, m2, d2 }) => {
+      if (w === undefined && isUnitFraction(m, d) && isUnitFraction(m2, d2)) return undefined;
+      return `${spell(undefined, m, d)}${w === undefined ? '' : ` ${w}요일`}부터 ${spell(undefined, m2, d2)}`;
+    },
   }),
   koPattern({
     class: 'date',
@@ -107,6 +110,11 @@ export const weekdayRules: readonly Rule[] = [
 export function month(digits: string): string {
   const value = Number(digits);
   return value === 6 ? '유' : value === 10 ? '시' : koSino(digits);
+}
+
+/** `1/2`, `1/3`: halves and thirds rather than the first days of January. */
+function isUnitFraction(m?: string, d?: string): boolean {
+  return m === '1' && /^(?:[2-9]|10)$/.test(d ?? '');
 }
 
 function spell(y?: string, m?: string, d?: string): string {

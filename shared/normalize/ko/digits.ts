@@ -1,7 +1,7 @@
 /** Runs that are called out digit by digit: telephone numbers, cards, resident numbers, codes. Zero is 공 (or 영). */
 import type { Rule } from '../contract.ts';
 import type { Groups, Place } from '../pattern.ts';
-import { koPattern } from './amount.ts';
+import { koAmount, koPattern } from './amount.ts';
 import { koDigits, koSino } from './numbers.ts';
 
 const CODE_BEFORE =
@@ -50,6 +50,13 @@ export const codeRules: readonly Rule[] = [
   koPattern({ class: 'digits', rule: 'digits/code', match: /(?<n>\d{3,40}(?:-\d{1,12}){0,4})(?![\d.:,/%-])/y, read: readCode }),
   koPattern({
     class: 'digits',
+    rule: 'digits/model',
+    next: '-.',
+    match: /(?<=[A-Za-z])(?<a>\d{1,6}(?:\.\d{1,4})?)-(?<b>\d{1,8}(?:\.\d{1,4})?)(?![\d.:/]|-\d)/y,
+    read: ({ a = '', b = '' }) => [a, b].map((n) => (n.length > 2 && !n.includes('.') ? koDigits(n) : koAmount(n))).join(' '),
+  }),
+  koPattern({
+    class: 'digits',
     rule: 'digits/after-letters',
     match: /(?<=[A-Za-z]-?)(?<n>\d{3,12})(?:-(?<m>\d{1,8}))?(?![\d:/.])/y,
     read: ({ n = '', m }, place) => {
@@ -61,7 +68,7 @@ export const codeRules: readonly Rule[] = [
     class: 'digits',
     rule: 'digits/version',
     next: '.',
-    match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?![\d:/-])/y,
+    match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?!\d|[:/-]\d)/y,
     read: ({ n = '' }) => n.split('.').map((part) => (part.length > 2 || /^0\d/.test(part) ? koDigits(part, '영') : koSino(part))).join('점'),
   }),
   koPattern({

@@ -51,6 +51,13 @@ export const fractionRules: readonly Rule[] = [
     read: readPercent,
   }),
   zhPattern({
+    class: 'range',
+    rule: 'count/fraction-range',
+    next: '/',
+    match: /(?<a>\d{1,6})\/(?<b>\d{1,6})\s?[-~]\s?(?<c>\d{1,6})\/(?<d>\d{1,6})(?![\d/:])/y,
+    read: ({ a = '', b = '', c = '', d = '' }) => `${part(a, b)}到${part(c, d)}`,
+  }),
+  zhPattern({
     class: 'fraction',
     rule: 'count/mixed-fraction',
     next: '0123456789',
@@ -106,6 +113,19 @@ export const tenThousandRules: readonly Rule[] = [
 
 /** Counts and bare numbers; the last takes any chain, of any length. */
 export const cardinalRules: readonly Rule[] = [
+  zhPattern({
+    class: 'money',
+    rule: 'count/discount',
+    next: '折',
+    match: /(?<n>[1-9][1-9])(?=\s?折(?!叠|线|磨|射))/y,
+    read: ({ n = '' }) => zhDigits(n),
+  }),
+  zhPattern({
+    class: 'measure',
+    rule: 'count/after-unit',
+    match: /(?<=\d[米块塊])(?<n>\d{2})(?![\d.:/%]|\s?[多来個个米厘公元块秒分层張张])/y,
+    read: ({ n = '' }) => zhDigits(n),
+  }),
   zhPattern({
     class: 'counter',
     rule: 'count/two',

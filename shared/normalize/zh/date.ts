@@ -90,8 +90,8 @@ export const dateRules: readonly Rule[] = [
     class: 'range',
     rule: 'date/short-year-range',
     next: '-~至到',
-    match: new RegExp(String.raw`(?<a>\d{2})${TO}(?<b>\d{2})(?=\s?年)`, 'y'),
-    read: ({ a = '', b = '' }) => (isShortYear(a) && isShortYear(b) && a < b ? { reading: `${zhDigits(a)}到${zhDigits(b)}`, alternatives: [`${zhCardinal(a)}到${zhCardinal(b)}`] } : undefined),
+    match: new RegExp(String.raw`(?<a>\d{2})${TO}(?<b>\d{2})(?=\s?(?:年|(?<s>赛季|學年|学年)))`, 'y'),
+    read: ({ a = '', b = '', s }) => (s !== undefined || (isShortYear(a) && isShortYear(b) && a < b) ? { reading: `${zhDigits(a)}到${zhDigits(b)}`, alternatives: [`${zhCardinal(a)}到${zhCardinal(b)}`] } : undefined),
   }),
   zhPattern({
     class: 'range',
@@ -106,6 +106,19 @@ export const dateRules: readonly Rule[] = [
     next: '/',
     match: /(?<a>(?:19|20)\d{2})\/(?<b>(?:19|20)?\d{2})(?=\s?(?:赛季|赛事|学年|财年|年度|財年|賽季|學年))/y,
     read: ({ a = '', b = '' }) => `${zhDigits(a)}到${zhDigits(b)}`,
+  }),
+  zhPattern({
+    class: 'digits',
+    rule: 'date/compact',
+    match: /(?<n>(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?![\d.,:/%]|\s?[元个個人万萬])/y,
+    read: ({ n = '' }) => zhDigits(n),
+  }),
+  zhPattern({
+    class: 'date',
+    rule: 'date/class-of',
+    next: '级届級屆',
+    match: /(?<n>[4-9]\d|0\d|1\d)(?=\s?[级届級屆]\s?(?:学生|同学|新生|本科|毕业|研究生|校友|硕士|博士|學生|同學|畢業))/y,
+    read: ({ n = '' }) => zhDigits(n),
   }),
   zhPattern({ class: 'date', rule: 'date/year', next: '年', match: /(?<y>\d{1,4})(?=\s?年)/y, read: readYear }),
   zhPattern({
@@ -158,7 +171,7 @@ const DATE_AFTER = /^\s?(?:[（(]?(?:周|星期|礼拜)[一二三四五六日天
 function readMonthDay({ m = '', s, d = '', u }: Groups, place: Place): string | undefined {
   const { hints } = place.scope;
   const asked = s === '/' ? hints.slash : undefined;
-  if (asked === 'fraction') return undefined;
+  if (asked === 'fraction' || /^\s?(?:赛季|学年|學年|年度)/.test(place.after(3))) return undefined;
   const padded = s !== '.' && m.length === 2 && d.length === 2 && (m.startsWith('0') || d.startsWith('0'));
   const near = DATE_BEFORE.test(place.before(6)) && s === '/';
   const told = near || DATE_AFTER.test(place.after(7)) || u !== undefined;

@@ -4,7 +4,7 @@
  */
 import type { Rule } from '../contract.ts';
 import type { Groups, Place } from '../pattern.ts';
-import { zhPattern } from './amount.ts';
+import { zhAmount, zhPattern } from './amount.ts';
 import { zhCardinal, zhDigits } from './numbers.ts';
 
 /** Words before a number that is dialled, typed in or compared, not counted. */
@@ -83,9 +83,9 @@ export const codeRules: readonly Rule[] = [
   zhPattern({
     class: 'digits',
     rule: 'digits/model',
-    next: '-',
-    match: /(?<=[A-Za-z])(?<a>\d{1,6})-(?<b>\d{1,8})(?![\d.:/-])/y,
-    read: ({ a = '', b = '' }) => [a, b].map((n) => (n.length > 2 ? zhDigits(n) : zhCardinal(n))).join('杠'),
+    next: '-.',
+    match: /(?<=[A-Za-z])(?<a>\d{1,6}(?:\.\d{1,4})?)-(?<b>\d{1,8}(?:\.\d{1,4})?)(?![\d.:/]|-\d)/y,
+    read: ({ a = '', b = '' }) => [a, b].map((n) => (n.length > 2 && !n.includes('.') ? zhDigits(n) : zhAmount(n))).join('杠'),
   }),
   zhPattern({
     class: 'digits',
@@ -97,7 +97,7 @@ export const codeRules: readonly Rule[] = [
     class: 'digits',
     rule: 'digits/version',
     next: '.',
-    match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?![\d:/-])/y,
+    match: /(?<n>\d{1,6}(?:\.\d{1,6}){2,5})(?!\d|[:/-]\d)/y,
     read: ({ n = '' }) => n.split('.').map((part) => (part.length > 2 || /^0\d/.test(part) ? zhDigits(part) : zhCardinal(part))).join('点'),
   }),
 ];

@@ -64,6 +64,7 @@ export const symbolRules: readonly Rule[] = [
     match: /(?<s>[\u2160-\u217f\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3220-\u3229\u3280-\u3289\u3251-\u325f\u32b1-\u32bf])(?<dot>\.)?/y,
     read: ({ s = '' }) => numberSign(s),
   }),
+  zhPattern({ class: 'ordinal', rule: 'math/numero', first: '№', match: /№\s?(?<n>\d{1,12})(?!\.\d)/y, read: ({ n = '' }) => `第${zhCardinal(n, true)}` }),
   zhPattern({ class: 'math', rule: 'math/plus-minus', first: '±∓', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `正负${zhAmount(n, 'plain')}` }),
   zhPattern({
     class: 'range',
@@ -76,8 +77,8 @@ export const symbolRules: readonly Rule[] = [
     class: 'measure',
     rule: 'math/per',
     first: '/',
-    match: /\/(?=\s?(?:小?时|小時|分钟?|秒|天|日|周|月|年|季度|[人次斤克吨个個件台亩米升晚夜位只股张份包瓶公千平立度盒袋套箱本课节组户间头只辆]))/y,
-    read: (_, place) => (/(?:[¥$€£]\s?[\d.,]{1,12}|\d[^/\n]{0,6}[元块角分米克斤吨人次个個度件万萬亿億千台天字转滴帧瓦里时篇升卡币圆圓刀港])\s?$/.test(place.before(14)) ? '每' : undefined),
+    match: /\/(?=\s?(?:\d{1,6}\s?(?:km|公里|ml|mL|g|克|人|次|公顷|平方)|小?时|小時|分钟?|秒|天|日|周|月|年|季度|[人次斤克吨个個件台亩米升晚夜位只股张份包瓶公千平立度盒袋套箱本课节组户间头只辆]))/y,
+    read: (_, place) => (/(?:[¥$€£]\s?[\d.,]{1,12}|\d[^/\n]{0,6}[元块角分米克斤吨人次个個度件万萬亿億千台天字转滴帧瓦里时篇升卡币圆圓刀港]|\d\s?[A-Za-z]{1,3})\s?$/.test(place.before(14)) ? '每' : undefined),
   }),
   zhPattern({ class: 'symbol', rule: 'math/plus-grade', first: '+', match: /\+{1,2}(?![\d\s+])/y, read: (_, place) => (/[A-Za-z\d]$/.test(place.before(1)) ? '加'.repeat(place.end - place.start) : undefined) }),
   zhPattern({ class: 'symbol', rule: 'math/run', first: '+*=<>#_|^&@\\%', match: /(?<c>[+*=<>#_|^&@\\%])\k<c>{2,400}/y, read: () => '' }),

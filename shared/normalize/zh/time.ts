@@ -44,6 +44,13 @@ export const timeRules: readonly Rule[] = [
     },
   }),
   zhPattern({
+    class: 'range',
+    rule: 'time/until',
+    next: '点點时時月日号年',
+    match: /(?<h>\d{1,2})\s?(?<u>[点點时時月日号])\s?[-~]{1,2}(?=\s?(?:次日|翌日|早|晚|上午|下午|中午|凌晨|今|明|第二))/y,
+    read: ({ h = '', u = '' }) => `${/[点點]/.test(u) ? zhCount(h) : zhCardinal(h, true)}${u}到`,
+  }),
+  zhPattern({
     class: 'time',
     rule: 'time/half-day-hour',
     next: 'aApP',
