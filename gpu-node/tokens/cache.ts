@@ -13,7 +13,9 @@ export type CacheBinding = { readonly feeds: Readonly<Record<string, Tensor>>; r
 
 type Values = Float32Array | Float16Array;
 
-const FIRST_POSITIONS = 256;
+/** Enough for a prompt and a sentence, and four of them, so that most requests never copy a grown cache. */
+const FIRST_POSITIONS = 1024;
+const FIRST_ROWS = 4;
 
 export class KeyValueCache {
   readonly #shape: CacheShape;
@@ -38,7 +40,7 @@ export class KeyValueCache {
     assert(positions <= this.#maxPositions);
     if (rows <= this.#rows && positions <= this.#positions) return;
     const old = { arrays: this.#arrays, positions: this.#positions };
-    this.#rows = grown(this.#rows, rows, 1);
+    this.#rows = grown(this.#rows, rows, FIRST_ROWS);
     this.#positions = Math.min(grown(this.#positions, positions, FIRST_POSITIONS), this.#maxPositions);
     this.#bindings.clear();
     const { kvHeads, headDim } = this.#shape;

@@ -67,7 +67,7 @@ export type LanguageModelLimits = {
 export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512 };
 
 /** Idle cache memory above this is given back when the last row leaves. */
-const KEPT_BYTES = 64 << 20;
+const KEPT_BYTES = 128 << 20;
 
 export type RowOptions = {
   readonly guard?: TokenGuard | undefined;
