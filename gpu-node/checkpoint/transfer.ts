@@ -68,6 +68,7 @@ async function fill(remote: RemoteFile, part: string, { signal, onBytes, stallMs
       headers: { 'accept-encoding': 'identity', ...(resume ? { range: `bytes=${have}-`, 'if-range': version } : {}) },
       signal: signal === undefined ? stall.signal : AbortSignal.any([signal, stall.signal]),
     });
+    if (response.status === 416) await rm(part, { force: true }); // what is here is longer than what is there
     if (!response.ok || response.body === null) throw statusError(response.status, remote.url);
     const from = response.status === 206 ? have : 0;
     if (response.status === 206 && !(response.headers.get('content-range') ?? '').startsWith(`bytes ${have}-`)) throw new Error('the server sent another range');
@@ -123,7 +124,7 @@ async function digestOf(path: string, { algorithm }: Digest): Promise<string> {
 
 /** Final for statuses that will not change by themselves. */
 export function statusError(status: number, url: string): Error {
-  if (status >= 500 || status === 429 || status === 408) return new Error(`status ${status}`);
+  if (status >= 500 || status === 429 || status === 408 || status === 416) return new Error(`status ${status}`);
   const reason = status === 404 ? 'has no' : `answers ${status} for`;
   return new CosyError('download_failed', `${hostOf(url)} ${reason} ${new URL(url).pathname}. Check the source, or choose another with --from.`);
 }

@@ -31,11 +31,11 @@ export async function readZip(handle: number, file: string): Promise<Map<string,
     if (zip.entryCount > MAX_ENTRIES) refuse(file, `has ${zip.entryCount} entries`);
     for await (const entry of zip.eachEntry()) {
       const { compressionMethod, compressedSize, uncompressedSize } = entry;
+      if ((entry.generalPurposeBitFlag & ENCRYPTED) !== 0) refuse(file, 'is encrypted');
       if (compressionMethod !== STORED && compressionMethod !== DEFLATED) refuse(file, `has entries of compression method ${compressionMethod}`);
       if (compressionMethod === STORED && uncompressedSize !== compressedSize) refuse(file, 'has entries of two sizes');
       if (compressionMethod === DEFLATED) inflatedBytes += uncompressedSize;
       if (inflatedBytes > MAX_INFLATED_BYTES) refuse(file, `inflates to more than ${MAX_INFLATED_BYTES} bytes`);
-      if ((entry.generalPurposeBitFlag & ENCRYPTED) !== 0) refuse(file, 'is encrypted');
       const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
       const range = { position: fileDataStart, length: uncompressedSize, ...(compressionMethod === DEFLATED ? { deflated: compressedSize } : {}) };
       if (range.position + bytesInFile(range) > size) throw new Error('an entry ends after the file');
