@@ -18,7 +18,7 @@ const UNITS: Record<string, string> = {
 /** What stands alone after a slash: 時速, 分速 … come first in speech. */
 const SPEEDS: Record<string, string> = { hour: '時速', minute: '分速', second: '秒速' };
 /** Letters that are mostly no unit beside Japanese (4K, 5G, 7B, 1080p). */
-const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'pt', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'sq', 'MP', 'PS', 'P', 'pc', 'MT', 'wt', 'HP', 'cd', 'J', 'deg', 'AU']);
+const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'pt', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'sq', 'MP', 'PS', 'P', 'pc', 'MT', 'wt', 'HP', 'cd', 'J', 'deg', 'in', 'AU']);
 
 /** What may follow the digits of a measure: a unit, the rest of the number, a range. */
 const MEASURED_NEXT = /[\p{Script=Latin}\p{Script=Greek}°′″℃℉ℓ\u3380-\u33df.\-~/か十百千万億兆京]/u;
@@ -35,6 +35,8 @@ export function readMeasure(scope: Scope, index: number): Replacement | undefine
   const { a = '', b, s = '', n, m = '' } = match.groups ?? {};
   const unit = unitAt(scope.folded, MEASURED.lastIndex);
   if (unit === undefined || unit.end > scope.to || cutsForm(scope, index, unit.end) || !isUnitHere(unit)) return undefined;
+  // iPhone 5s, Model 3h: a letter behind the number of a name is part of the name.
+  if (/[A-Za-z] $/.test(scope.folded.slice(Math.max(0, form.start - 2), form.start)) && /^[a-z]$/.test(scope.folded.slice(MEASURED.lastIndex, unit.end))) return undefined;
   const spoken = say(unit, n === undefined ? jaRange(a, b) + s.trim() : `${jaAmount(m)}分の${jaAmount(n)}`);
   if (spoken === undefined) return undefined;
   return { start: form.start, end: unit.end, class: 'measure', rule: 'measure/unit', reading: (joined ?? '') + spoken };

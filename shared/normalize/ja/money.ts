@@ -16,6 +16,8 @@ export const CURRENCIES: Record<string, string> = {
 
 const SIGN = String.raw`(?:US|HK|NT|AU|CA|NZ|MX|CN|JP|[ACSR])?[$¥]|[€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮]`;
 const CODE = String.raw`(?<![A-Za-z])[A-Z]{3}`;
+/** Codes that are also words or names (COP26): only amounts of three digits and more are money. */
+const WORDLIKE = /^(?:COP|TRY|PEN|MOP|LAK)$/;
 const SHORT: Record<string, number> = { k: 3, thousand: 3, m: 6, million: 6, b: 9, bn: 9, billion: 9, t: 12, trillion: 12 };
 const SHORT_SCALE = String.raw`(?:\s?(?<short>k|million|thousand|m|bn|billion|b|trillion|t)(?![A-Za-z]))`;
 const PAID = String.raw`(?<a>${NUMBER})(?:${TO}(?:(?:${SIGN})\s?)?(?<b>${NUMBER}))?(?:\s?(?<scale>${SCALE}))?`;
@@ -38,7 +40,7 @@ export const moneyRules: readonly Rule[] = [
 
 function readPaid({ unit = '', a = '', b, scale = '', short, own }: Groups, place: Place): string | undefined {
   const name = own ?? nameOf(unit);
-  if (name === undefined || (/^[A-Z]{3}$/.test(unit) && /^\d/.test(place.after(1)))) return undefined;
+  if (name === undefined || (/^[A-Z]{3}$/.test(unit) && (/^\d/.test(place.after(1)) || (WORDLIKE.test(unit) && a.length < 3)))) return undefined;
   return (short === undefined ? jaRange(a, b) + scale : scaled(a, short)) + name;
 }
 

@@ -45,7 +45,7 @@ export const halfDayRules: readonly Rule[] = [
     rule: 'time/half-day-first',
     first: 'aApP',
     match: new RegExp(String.raw`(?<![A-Za-z])(?<ap>[ap])\.?m\.?\s?(?:(?<h>1[0-2]|0?\d)(?::(?<m>[0-5]\d)|(?=\s?時)|(?![\d.:])))`, 'iy'),
-    read: ({ ap, h, m }, place) => (m === undefined && /^\s?時/.test(place.after(2)) ? half(ap) + jaCardinal(h ?? '') : clock({ ap, h, m })),
+    read: ({ ap, h, m }, place) => (m === undefined && h === '10' && !/^\s?時/.test(place.after(2)) ? undefined : m === undefined && /^\s?時/.test(place.after(2)) ? half(ap) + jaCardinal(h ?? '') : clock({ ap, h, m })),
   }),
 ];
 

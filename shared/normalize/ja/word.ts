@@ -26,8 +26,8 @@ export const wordRules: readonly Rule[] = [
     match: new RegExp(`(?<![A-Za-z])${ROMAN}`, 'y'),
     read: ({ r = '' }, place) => {
       const ordinal = /第\s?$/.test(place.before(2));
-      const single = /^[CDLMXV]$/.test(r) && !/^\s?世/.test(place.after(2));
-      return ordinal || (!single && ROMAN_AFTER.test(place.after(3))) ? roman(r) : undefined;
+      const letters = !/^X{0,2}(?:IX|IV|V?I{1,3})$/.test(r) && !/^\s?世/.test(place.after(2));
+      return ordinal || (!letters && ROMAN_AFTER.test(place.after(3))) ? roman(r) : undefined;
     },
   }),
   jaPattern({

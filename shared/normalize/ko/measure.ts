@@ -16,7 +16,7 @@ const UNITS: Record<string, string> = {
 };
 const SPEEDS: Record<string, string> = { hour: '시속', minute: '분속', second: '초속' };
 /** Letters that are mostly no unit beside Korean (4K, 5G, 7B, 1080p). */
-const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'AU', 'pt', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'sq', 'MP', 'PS', 'P', 'pc', 'MT', 'wt', 'HP', 'cd', 'J', 'deg']);
+const NO_UNIT = new Set(['K', 'T', 'B', 'b', 'F', 'H', 'N', 'C', 'p', 'd', 'st', 'ac', 'au', 'AU', 'pt', 'qt', 'kt', 'kn', 'mo', 'wk', 'yr', 'sq', 'MP', 'PS', 'P', 'pc', 'MT', 'wt', 'HP', 'cd', 'J', 'deg', 'in']);
 
 /** What may follow the digits of a measure: a unit, the rest of the number, a range. */
 const MEASURED_NEXT = /[\p{Script=Latin}\p{Script=Greek}°′″℃℉ℓ\u3380-\u33df.\-~/십백천만억조경]/u;
@@ -33,6 +33,8 @@ export function readMeasure(scope: Scope, index: number): Replacement | undefine
   const { a = '', b, s = '', n, m = '' } = match.groups ?? {};
   const unit = unitAt(scope.folded, MEASURED.lastIndex);
   if (unit === undefined || unit.end > scope.to || cutsForm(scope, index, unit.end) || !isUnitHere(unit)) return undefined;
+  // iPhone 5s, Model 3h: a letter behind the number of a name is part of the name.
+  if (/[A-Za-z] $/.test(scope.folded.slice(Math.max(0, form.start - 2), form.start)) && /^[a-z]$/.test(scope.folded.slice(MEASURED.lastIndex, unit.end))) return undefined;
   const spoken = say(unit, n === undefined ? koRange(a, b) + s.trim() : `${koSino(m)}분의 ${koSino(n)}`);
   if (spoken === undefined) return undefined;
   return { start: form.start, end: unit.end, class: 'measure', rule: 'measure/unit', reading: (joined ?? '') + spoken };

@@ -55,7 +55,8 @@ export const halfDayRules: readonly Rule[] = [
     rule: 'time/half-day-first',
     first: 'aApP',
     match: /(?<![A-Za-z])(?<ap>[ap])\.?m\.?\s?(?<h>1[0-2]|0?\d)(?::(?<m>[0-5]\d)|(?<w>\s?시)|(?![\d.:]))/iy,
-    read: clock,
+    // PM10 alone is dust, not ten o'clock.
+    read: (g) => (g.h === '10' && g.m === undefined && g.w === undefined ? undefined : clock(g)),
   }),
 ];
 

@@ -30,7 +30,11 @@ export const telephoneRules: readonly Rule[] = [
     class: 'telephone',
     rule: 'digits/international',
     match: /\+(?<cc>[1-9]\d{0,2})[\s-]?(?<rest>\(?\d{1,4}\)?(?:[\s-]?\d{2,4}){1,4}|\d{6,12})(?!\d)/y,
-    read: ({ cc = '', rest = '' }) => (rest.replaceAll(/\D/g, '').length < 6 ? undefined : `加${zhDigits(cc)}${zhDigits(rest.replaceAll(/\D/g, ''), true)}`),
+    read: ({ cc = '', rest = '' }) => {
+      const digits = rest.replaceAll(/\D/g, '');
+      const reading = zhDigits(cc) + zhDigits(digits, true);
+      return digits.length < 6 ? undefined : { reading, alternatives: [`加${reading}`] };
+    },
   }),
   zhPattern({
     class: 'telephone',

@@ -41,6 +41,8 @@ export function readMeasure(scope: Scope, index: number): Replacement | undefine
   const at = MEASURED.lastIndex;
   const unit = unitAt(scope.folded, at);
   if (unit === undefined || unit.end > scope.to || cutsForm(scope, index, unit.end)) return undefined;
+  // iPhone 5s, Model 3h: a letter behind the number of a name is part of the name.
+  if (/[A-Za-z] $/.test(scope.folded.slice(Math.max(0, form.start - 2), form.start)) && /^[a-z]$/.test(scope.folded.slice(MEASURED.lastIndex, unit.end))) return undefined;
   if (!isUnitHere(unit, gap, a, placeOf(scope, form.start, unit.end).after(3))) return undefined;
   const amount = n === undefined ? undefined : `${zhAmount(m, 'plain')}分之${zhAmount(n, 'plain')}`;
   const spoken = say(unit, { a, b, scale: s.trim(), amount });
@@ -53,7 +55,7 @@ function isUnitHere(unit: Unit, gap: string, a: string, after: string): boolean 
   if (term === undefined || unit.over.length > 1 || unit.under.length > 0) return true;
   if (term.symbol === 'A' && /^(?:$|[。，,.；;、\s的电])/.test(after)) return true;
   if (!NO_UNIT.has(term.symbol)) return true;
-  if (term.symbol === 'in') return gap === ' ' && /\d/.test(a) && !/^\s?[a-z]/i.test(after);
+  if (term.symbol === 'in') return gap === ' ' && /\d/.test(a) && /^(?:$|\s?[\p{Script=Han},.。，])/u.test(after);
   return false;
 }
 

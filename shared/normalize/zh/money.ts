@@ -16,6 +16,8 @@ export const CURRENCIES: Record<string, string> = {
 
 const SIGN = String.raw`(?:US|HK|NT|AU|CA|NZ|MX|CN|JP|RMB|[ACSR])?[$¥]|[€£₩₹₽฿₫₱₺₴₦₪₿₸₡₲₵₭₮]`;
 const CODE = String.raw`(?<![A-Za-z])[A-Z]{3}`;
+/** Codes that are also words or names (COP26): only amounts of three digits and more are money. */
+const WORDLIKE = /^(?:COP|TRY|PEN|MOP|LAK)$/;
 /** English short scales after an amount, as powers of ten. */
 const SHORT: Record<string, number> = { k: 3, thousand: 3, m: 6, mn: 6, mio: 6, million: 6, b: 9, bn: 9, billion: 9, t: 12, tn: 12, trillion: 12 };
 const SHORT_SCALE = String.raw`(?:\s?(?<short>k|mn|mio|million|thousand|m|bn|billion|b|tn|trillion|t)(?![A-Za-z]))`;
@@ -47,7 +49,7 @@ export const moneyRules: readonly Rule[] = [
 function readPaid({ unit = '', a = '', b, scale = '', short, own }: Groups, place: Place): string | { reading: string; alternatives: string[] } | undefined {
   const name = own ?? nameOf(unit);
   if (name === undefined) return undefined;
-  if (/^[A-Z]{3}$/.test(unit) && /^\d/.test(place.after(1))) return undefined;
+  if (/^[A-Z]{3}$/.test(unit) && (/^\d/.test(place.after(1)) || (WORDLIKE.test(unit) && a.length < 3))) return undefined;
   if (short !== undefined) return scaled(a, short) + name;
   const style = name === '元' || scale !== '' ? 'amount' : 'count';
   const amount = b === undefined && scale === '' ? zhAmount(a, /^0*2$/.test(a) ? 'count' : 'amount') : zhRange(a, b, style) + scale;

@@ -28,8 +28,8 @@ export const wordRules: readonly Rule[] = [
     read: ({ r = '', t }, place) => {
       const before = place.before(6);
       const ordinal = /第\s?$/.test(before) || RULERS.test(before);
-      const single = /^[CDLMX]$/.test(r) || (r === 'V' && !/^\s?(?:期|号线|级)/.test(place.after(3)));
-      if (!ordinal && (single || !ROMAN_AFTER.test(place.after(3)))) return undefined;
+      const letters = !/^(?:I|X{0,2}(?:IX|IV|V|V?I{1,3}))$/.test(r) || (r === 'V' && !/^\s?(?:期|号线|级)/.test(place.after(3)));
+      if (!ordinal && (letters || !ROMAN_AFTER.test(place.after(3)))) return undefined;
       return (t === undefined ? '' : `${roman(r)}到`) + roman(t ?? r) + (RULERS.test(before) && /路易|亨利|查理|理查|爱德华|乔治|威廉|彼得|詹姆斯/.test(before) && !place.after(2).startsWith('世') ? '世' : '');
     },
   }),
