@@ -11,11 +11,24 @@ export type Clean = { text: string; origin: Int32Array | undefined; masked: Mask
 /** More combining marks in a row than any language writes. */
 const MOST_MARKS = 4;
 
-const SUSPECT =
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff\u{1d400}-\u{1d7ff}\u{e0000}-\u{10ffff}]|\p{M}|[\u{10400}-\u{1cfff}\u{1e100}-\u{1efff}\u{1fb00}-\u{1fbff}]/u;
-const DROPPED =
-  /^[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ue000-\uf8ff\u{e0000}-\u{e0fff}\u{f0000}-\u{10ffff}]$/u;
-const JOINER = /^[\u200c\u200d\ufe0f]$/u;
+/** Code units never spoken: controls, soft hyphen, fillers, bidi and zero-width marks, variation selectors, private use. */
+const DROPPED_RANGES: readonly (readonly [number, number])[] = [
+  [0x00, 0x08], [0x0b, 0x0c], [0x0e, 0x1f], [0x7f, 0x9f], [0xad, 0xad], [0x61c, 0x61c], [0x115f, 0x1160], [0x180b, 0x180e], [0x200b, 0x200b], [0x200e, 0x200f],
+  [0x202a, 0x202e], [0x2060, 0x206f], [0x3164, 0x3164], [0xe000, 0xf8ff], [0xfe00, 0xfe0e], [0xfeff, 0xfeff], [0xffa0, 0xffa0], [0xfff0, 0xfffb], [0xfffe, 0xffff],
+];
+const JOINERS = new Set([0x200c, 0x200d, 0xfe0f]);
+const KEYCAP = 0x20e3;
+/** Blocks in which combining marks are common. */
+const MARK_RANGES: readonly (readonly [number, number])[] = [
+  [0x300, 0x36f], [0x483, 0x489], [0x591, 0x5c7], [0x610, 0x61a], [0x64b, 0x670], [0x6d6, 0x6ed], [0x711, 0x1cff], [0x1dc0, 0x1dff], [0x20d0, 0x20ff], [0x2cef, 0x2dff],
+  [0x302a, 0x302f], [0x3099, 0x309a], [0xa66f, 0xabff], [0xfb1e, 0xfb1e], [0xfe20, 0xfe2f],
+];
+const PLAIN = 0;
+const GONE = 1;
+const MAYBE = 2;
+const HIGH = 3;
+const KINDS = buildKinds();
+
 /** First digits of the blocks of ten decimal digits beyond the basic plane (Unicode 16). */
 const FAR_ZEROS = [
   0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0,
@@ -24,7 +37,7 @@ const FAR_ZEROS = [
 
 /** Cleans `source`; `origin` gives the source offset of each unit of `source` itself (from SSML), identity when absent. */
 export function clean(source: string, origin?: Int32Array): Clean {
-  if (!SUSPECT.test(source)) return { text: source, origin, masked: [] };
+  if (isPlain(source)) return { text: source, origin, masked: [] };
   const pieces: string[] = [];
   const offsets: number[] = [];
   const masked: Masked[] = [];
@@ -32,7 +45,9 @@ export function clean(source: string, origin?: Int32Array): Clean {
   for (let at = 0; at < source.length; ) {
     const code = source.codePointAt(at) ?? 0;
     const length = code > 0xffff ? 2 : 1;
-    marks = isMark(code) ? marks + 1 : 0;
+    // A symbol may fall silent later and must not let two heaps join.
+    if (isMark(code)) marks++;
+    else if (/[\p{L}\p{N}\p{P}\s]/u.test(String.fromCodePoint(code))) marks = 0;
     const kept = marks > MOST_MARKS ? '' : keep(source, at, code);
     const from = origin?.[at] ?? at;
     if (kept === '') mask(masked, source.slice(at, at + length), from, from + length);
@@ -44,21 +59,43 @@ export function clean(source: string, origin?: Int32Array): Clean {
   return { text: pieces.join(''), origin: Int32Array.from(offsets), masked };
 }
 
+function buildKinds(): Uint8Array {
+  const kinds = new Uint8Array(65536);
+  for (const [first, last] of MARK_RANGES) kinds.fill(MAYBE, first, last + 1);
+  for (const [first, last] of DROPPED_RANGES) kinds.fill(GONE, first, last + 1);
+  for (const code of JOINERS) kinds[code] = MAYBE;
+  kinds.fill(HIGH, 0xd800, 0xdc00);
+  return kinds.fill(GONE, 0xdc00, 0xe000);
+}
+
+/** Nothing to look at more closely: the usual case, one table look-up per unit. */
+function isPlain(source: string): boolean {
+  for (let at = 0; at < source.length; at++) {
+    const kind = KINDS[source.charCodeAt(at)] ?? PLAIN;
+    if (kind === PLAIN) continue;
+    const code = source.codePointAt(at) ?? 0;
+    if (kind !== HIGH || !((code >= 0x1f000 && code <= 0x1faff) || (code >= 0x20000 && code <= 0x3ffff))) return false;
+    at++;
+  }
+  return true;
+}
+
 /** What stands for this character: itself, a plainer one, or nothing. */
 function keep(source: string, at: number, code: number): string {
-  if (code < 0x7f && code >= 0x20) return String.fromCharCode(code);
   const character = String.fromCodePoint(code);
   if (code >= 0xd800 && code <= 0xdfff) return '';
-  if (code === 0x20e3 || (code === 0xfe0f && /[0-9#*]/.test(source[at - 1] ?? ''))) return endsKeycap(source, at) ? character : '';
-  if (JOINER.test(character)) return joins(source, at) && (code === 0xfe0f || joinsNext(source, at + 1)) ? character : '';
-  if (code >= 0xe0020 && code <= 0xe007f) return joins(source, at) ? character : '';
-  if (DROPPED.test(character)) return '';
+  if (code === KEYCAP || (code === 0xfe0f && /[0-9#*]/.test(source[at - 1] ?? ''))) return endsKeycap(source, at) ? character : '';
+  if (JOINERS.has(code) || (code >= 0xe0020 && code <= 0xe007f)) return joins(source, at) ? character : '';
+  if (code > 0xffff) return keepFar(character, code);
+  return KINDS[code] === GONE ? '' : character;
+}
+
+/** Beyond the basic plane: plain letters for mathematical ones, digits for digits, nothing for tags and private use. */
+function keepFar(character: string, code: number): string {
+  if ((code >= 0xe0000 && code <= 0xe0fff) || code >= 0xf0000) return '';
   if (code >= 0x1d400 && code <= 0x1d7ff) return character.normalize('NFKC');
-  if (code >= 0x10400 && code <= 0x1fbff) {
-    const zero = FAR_ZEROS.find((first) => code >= first && code < first + 10);
-    if (zero !== undefined) return String(code - zero);
-  }
-  return character;
+  const zero = code >= 0x10400 && code <= 0x1fbff ? FAR_ZEROS.find((first) => code >= first && code < first + 10) : undefined;
+  return zero === undefined ? character : String(code - zero);
 }
 
 /** `1️⃣`: the base must stand alone, or a number would take it. */
@@ -68,16 +105,12 @@ function endsKeycap(source: string, at: number): boolean {
   return whole && /[0-9#*]/.test(source[base] ?? '') && !/[\d.,:/~+-]/.test(source[base - 1] ?? ' ');
 }
 
-/** A joiner or selector counts after an emoji or keycap base, or between letters of scripts that need it. */
+/** A joiner or selector counts after an emoji, another joiner, or a letter of a script that needs it. */
 function joins(source: string, at: number): boolean {
   const before = codePointBefore(source, at);
-  return /[\p{Extended_Pictographic}\p{EMod}\p{RI}\ufe0f\u20e3\u{e0020}-\u{e007e}]|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(before);
-}
-
-/** A joiner joins to something: an emoji or a letter of those scripts; at the end of a sequence it is left over. */
-function joinsNext(source: string, at: number): boolean {
-  const after = String.fromCodePoint(source.codePointAt(at) ?? 0);
-  return /\p{Extended_Pictographic}|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(after);
+  const code = before.codePointAt(0) ?? 0;
+  if (JOINERS.has(code) || code === KEYCAP || (code >= 0xe0020 && code <= 0xe007e)) return true;
+  return /\p{Extended_Pictographic}|\p{EMod}|\p{RI}|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(before);
 }
 
 function codePointBefore(source: string, at: number): string {
@@ -87,7 +120,7 @@ function codePointBefore(source: string, at: number): string {
 }
 
 function isMark(code: number): boolean {
-  return code >= 0x300 && /\p{M}/u.test(String.fromCodePoint(code)) && (code < 0xfe00 || code > 0xfe0f);
+  return code >= 0x300 && (code > 0xffff || KINDS[code] === MAYBE) && /\p{M}/u.test(String.fromCodePoint(code)) && !JOINERS.has(code);
 }
 
 function mask(masked: Masked[], piece: string, start: number, end: number): void {

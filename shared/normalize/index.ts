@@ -51,7 +51,7 @@ export function normalize(source: string, options: NormalizeOptions = {}): Norma
     spans: assembled.spans.filter((span) => span.class !== 'control').map((span) => toSource(span, source, place)),
     segments: segments(assembled, text.markup, plain.length),
     warnings: markup.warnings,
-    masked: [...cleaned.masked, ...here].sort((a, b) => a.start - b.start),
+    masked: [...cleaned.masked, ...here].toSorted((a, b) => a.start - b.start),
   };
 }
 
@@ -241,7 +241,7 @@ function languageAt(spans: readonly LanguageSpan[], offset: number): Language {
 function withMarkup(spans: readonly LanguageSpan[], markup: Markup, length: number): LanguageSpan[] {
   const told = markup.styles.filter((one, at) => at === 0 || one.style.language !== markup.styles[at - 1]?.style.language);
   if (!told.some((one) => one.style.language !== undefined)) return [...spans];
-  const edges = [...new Set([0, length, ...spans.map((span) => span.start), ...told.map((one) => one.at)])].sort((a, b) => a - b);
+  const edges = [...new Set([0, length, ...spans.map((span) => span.start), ...told.map((one) => one.at)])].toSorted((a, b) => a - b);
   const cut: LanguageSpan[] = [];
   let next = 0;
   for (let at = 0; at + 1 < edges.length; at++) {

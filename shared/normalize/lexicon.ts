@@ -93,7 +93,7 @@ function link(trie: { next: Map<number, number>; depths: number[]; units: number
   const { next, depths, units, parents, ends } = trie;
   const fail = new Int32Array(depths.length);
   const output = new Int32Array(depths.length);
-  const order = depths.map((_, state) => state).sort((a, b) => (depths[a] ?? 0) - (depths[b] ?? 0));
+  const order = depths.map((_, state) => state).toSorted((a, b) => (depths[a] ?? 0) - (depths[b] ?? 0));
   for (const state of order) {
     if ((depths[state] ?? 0) < 2) continue;
     let from = fail[parents[state] ?? 0] ?? 0;

@@ -68,7 +68,7 @@ export function cleanChinese(text: string): string {
 /** A blank stays only between two ASCII characters that are no blanks; the first wraps around to the last. */
 export function removeBlanks(text: string): string {
   const points = Array.from(text);
-  const plain = (at: number): boolean => /^[\0-\x1f\x21-\x7f]$/.test(points.at(at) ?? '');
+  const plain = (at: number): boolean => points.at(at) !== ' ' && (points.at(at)?.codePointAt(0) ?? 0x80) < 0x80;
   return points
     .filter((point, at) => {
       if (point !== ' ') return true;

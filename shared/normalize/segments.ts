@@ -9,7 +9,7 @@ export function segments(assembled: Assembled, markup: Markup, length: number): 
   for (const { at, ms } of markup.breaks) cuts.set(at, (cuts.get(at) ?? 0) + ms);
   for (const { at } of markup.styles) if (!cuts.has(at)) cuts.set(at, 0);
   if (cuts.size === 0) return [{ text: assembled.text, start: 0 }];
-  const edges = [...cuts.keys()].filter((at) => at > 0 && at < length).sort((a, b) => a - b);
+  const edges = [...cuts.keys()].filter((at) => at > 0 && at < length).toSorted((a, b) => a - b);
   const made: Segment[] = [];
   let style = 0;
   for (let at = 0; at <= edges.length; at++) {

@@ -248,14 +248,15 @@ class Reader {
   /** Fixed ranges do not nest: an outer one takes the place of those inside it. */
   #fix(start: number, end: number, kind: Replacement['class'], reading: string): void {
     const { fixed, sayAs } = this.#out;
-    while (end > start && (fixed.at(-1)?.start ?? -1) >= start) fixed.pop();
-    while (end > start && (sayAs.at(-1)?.start ?? -1) >= start) sayAs.pop();
+    if (end > start) {
+      while ((fixed.at(-1)?.start ?? -1) >= start) fixed.pop();
+      while ((sayAs.at(-1)?.start ?? -1) >= start) sayAs.pop();
+    }
     fixed.push({ start, end, class: kind, rule: `ssml/${kind}`, reading });
   }
 
   #nextStyle(element: Element): Style | undefined {
     const { name, attributes, style } = element;
-    const scaled = (value: number | undefined, before: number | undefined): number | undefined => (value === undefined ? before : value * (before ?? 1));
     const spoken = LANGUAGES.find((language) => (attributes.get('xml:lang') ?? '').toLowerCase().startsWith(language));
     if (name === 'prosody' || name === 'speak') {
       const perVolume = name === 'speak' ? 50 : 100;
@@ -287,6 +288,11 @@ class Reader {
     this.#warned.add(warning);
     this.#out.warnings.push(warning);
   }
+}
+
+/** Nested factors multiply. */
+function scaled(value: number | undefined, before: number | undefined): number | undefined {
+  return value === undefined ? before : value * (before ?? 1);
 }
 
 function decode(value: string): string {

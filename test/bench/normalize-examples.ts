@@ -14,7 +14,7 @@ for (const row of rows) {
   count(`${row.language} ${isUntouched(row) ? '(unchanged)' : row.category}`, pass);
   if (!pass && process.argv.includes('--fails')) report(row, spoken);
 }
-for (const [name, { pass, all }] of [...counts].sort()) console.log(`${name.padEnd(24)} ${String(pass).padStart(4)} / ${String(all).padEnd(4)} ${((100 * pass) / all).toFixed(1)} %`);
+for (const [name, { pass, all }] of [...counts].toSorted()) console.log(`${name.padEnd(24)} ${String(pass).padStart(4)} / ${String(all).padEnd(4)} ${((100 * pass) / all).toFixed(1)} %`);
 for (const language of ['zh', 'en', 'ja', 'ko']) {
   const classes = [...counts].filter(([name]) => name.startsWith(`${language} `) && !name.includes('('));
   if (classes.length === 0) continue;

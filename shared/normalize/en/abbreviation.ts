@@ -73,7 +73,7 @@ function withStop(scope: Scope, end: number, small: string, written: string): st
   if (NEEDS_NUMBER.has(small)) return digit ? reading : undefined;
   if (NEEDS_NAME.has(small)) return name ? reading : undefined;
   if (!NEEDS_CARE.has(small)) return reading;
-  if (/^(?:vs|etc|approx|inc|ltd|corp|jr|sr|co)$/.test(small)) return small === 'co' && !/^C/.test(written) ? undefined : reading;
+  if (/^(?:vs|etc|approx|inc|ltd|corp|jr|sr|co)$/.test(small)) return small === 'co' && !written.startsWith('C') ? undefined : reading;
   if (/^(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)$/.test(small)) return /^[A-Z]/.test(written) && match(/\s[a-z]|\s?[,;)]|\s[-–]\s/y, scope, end) !== undefined ? reading : undefined;
   if (/^(?:ave|rd|ln|ct|pl|sq)$/.test(small)) return /^[A-Z]/.test(written) && streetBefore(scope, end) ? reading : undefined;
   if (small === 'min' || small === 'max') return match(/\s[a-z]/y, scope, end) !== undefined ? reading : undefined;

@@ -18,7 +18,7 @@ const NAMES = new Map(GROUPS.flatMap((group) => group.split('|').map((pair) => p
 
 /** Name of an emoji sequence; skin tone and variation are ignored, flags are said as "flag", keycaps as their digit's word. */
 export function emojiName(sequence: string): string | undefined {
-  const plain = sequence.replaceAll(/[\ufe0f\u{1f3fb}-\u{1f3ff}]/gu, '');
+  const plain = sequence.replaceAll('\ufe0f', '').replaceAll(/\p{EMod}/gu, '');
   const key = /^([0-9])\u20e3$/.exec(plain);
   if (key !== null) return cardinal(key[1] ?? '');
   return NAMES.get(plain) ?? NAMES.get(plain.split('\u200d')[0] ?? '') ?? (/^\p{RI}{2}$/u.test(plain) ? 'flag' : undefined);

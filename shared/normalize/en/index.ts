@@ -23,7 +23,7 @@ import { clock, duration, isoJoin } from './time.ts';
 const SINGLES: readonly Rule[] = [
   followedBy('a.-~:', clock), followedBy('a', duration), followedBy('a0', street), followedBy('a-./', dayFirst), followedBy('a', quarters), followedBy('-', sums),
   followedBy('0', spacedThousands), telephone, followedBy('a', eras), followedBy('a£', ordinals), followedBy("a'", decades), followedBy('0-', mixed), followedBy('£', mixedVulgar),
-  followedBy('£', coordinate), followedBy("'£", feet), followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('ax*^£', powers), followedBy('x×X£', sizes),
+  followedBy('£', coordinate), followedBy("a'£", feet), followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('ax*^£', powers), followedBy('x×X£', sizes),
   followedBy('a-£', measure), followedBy('a', magnitudes), followedBy(':', spacedRatio), followedBy('-~', spacedRange), version, followedBy(',', decimalComma), plainNumber,
 ];
 /** Numbers joined without blanks. */

@@ -146,7 +146,6 @@ export function sizes(scope: Scope, index: number): Replacement | undefined {
   const by = match(/\s?[x×X]\s?(\d{1,5})(?:\.(\d{1,3}))?(?:\s?[x×X]\s?(\d{1,5}))?(?![\d^²³]|[A-Za-z]{6}|\.\d|\s?[=+*/])/y, scope, part.end);
   if (by !== undefined) {
     const [all, second = '', decimals, third] = by;
-    const size = (digits: string): string => (digits.length === 4 ? pairs(digits) : cardinal(digits));
     const words = [part.decimals === undefined && part.sign === '' ? size(part.digits) : number(part), size(second) + (decimals === undefined ? '' : ` point ${Array.from(decimals, cardinal).join(' ')}`)];
     if (third !== undefined) words.push(size(third));
     const end = part.end + all.length;
@@ -154,6 +153,11 @@ export function sizes(scope: Scope, index: number): Replacement | undefined {
     return say('measure/size', 'measure', part.start, unit?.end ?? end, words.join(' by ') + (unit === undefined ? '' : ` ${unitWords(unit, false)}`));
   }
   return times(scope, index);
+}
+
+/** `1920` as screens are said. */
+function size(digits: string): string {
+  return digits.length === 4 ? pairs(digits) : cardinal(digits);
 }
 
 /** `4.4x`, `5-10x`: so many times. */

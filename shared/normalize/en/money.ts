@@ -84,7 +84,7 @@ function finish(scope: Scope, written: Written): Replacement {
   const singular = countsNoun(scope, end, written.start);
   const named = singular ? { ...names, many: names.one } : names;
   let words = minus + amountWords(second?.part ?? first.part, named, scale?.words);
-  if (second !== undefined) words = `${minus}${amountWords(first.part, names, own?.words ?? (second.signed ? undefined : scale?.words), !second.signed)} to ${amountWords(second.part, named, scale?.words)}`;
+  if (second !== undefined) words = `${minus}${amountWords(first.part, names, own?.words, !second.signed || (own === undefined && scale !== undefined))} to ${amountWords(second.part, named, scale?.words)}`;
   const same = match(/\s?(USD|US dollars?|dollars?|pounds?|euros?)(?![A-Za-z])/y, scope, end);
   if (same !== undefined && sameCurrency(same[1] ?? '', code)) end += same[0].length;
   const per = match(/\s?\/\s?([A-Za-z]{1,7})(?![A-Za-z])/y, scope, end);

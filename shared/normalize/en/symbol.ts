@@ -12,7 +12,7 @@ const NAMES: Record<string, string> = {
   '㏒': 'log', '㏑': 'natural log', '′': 'prime', '″': 'double prime',
 };
 /** Marks that are layout, not words. */
-const SILENT = /[•▪▫■□●○◆◇▶►◀★☆✓✔✗✘♪♫♥♠♣♦❤┃│─━┄═║╔╗╚╝▲△▼▽◎※†‡`´¨¯¸\u20e3\ufe0f]/u;
+const SILENT = new Set([...'•▪▫■□●○◆◇▶►◀★☆✓✔✗✘♪♫♥♠♣♦❤┃│─━┄═║╔╗╚╝▲△▼▽◎※†‡`´¨¯¸', '\u20e3', '\ufe0f']);
 const SUPERSCRIPT = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 const SUBSCRIPT = '₀₁₂₃₄₅₆₇₈₉';
 const LETTER = /[\p{L}\p{N}]/u;
@@ -28,7 +28,7 @@ export function symbol(scope: Scope, index: number): Replacement | undefined {
   const counted = countedSign(sign);
   if (counted !== undefined) return made(counted, form.end, 'cardinal');
   if (sign === '/') return divided(before, after, scope.folded[form.start - 2], scope.folded[form.end + 1]) ? made('divided by', form.end, 'math') : undefined;
-  if (SILENT.test(sign)) return made('');
+  if (SILENT.has(sign)) return made('');
   if ('*_~|#=^+-<>'.includes(sign)) {
     const run = match(/[*_~|#=^+<>`-]{2,2000}/y, scope, form.start)?.[0] ?? sign;
     if (sign === '+' && LETTER.test(before) && /^\++$/.test(run)) return made(Array.from(run, () => 'plus').join(' ').slice(0, 400), form.start + run.length);

@@ -22,7 +22,7 @@ const IPA: readonly (readonly [string, string])[] = [
   ['ɝ', 'ER'], ['ɚ', 'ER'], ['ɑ', 'AA'], ['æ', 'AE'], ['ʌ', 'AH'], ['ə', 'AH'], ['ɔ', 'AO'], ['ɒ', 'AA'], ['ɛ', 'EH'], ['e', 'EH'], ['ɪ', 'IH'], ['i', 'IY'], ['ʊ', 'UH'], ['u', 'UW'], ['o', 'OW'], ['a', 'AA'], ['ɜ', 'ER'],
   ['b', 'B'], ['d', 'D'], ['ð', 'DH'], ['f', 'F'], ['ɡ', 'G'], ['g', 'G'], ['h', 'HH'], ['k', 'K'], ['l', 'L'], ['ɫ', 'L'], ['m', 'M'], ['n', 'N'], ['ŋ', 'NG'], ['p', 'P'], ['ɹ', 'R'], ['r', 'R'], ['ɾ', 'D'], ['s', 'S'], ['ʃ', 'SH'], ['t', 'T'], ['θ', 'TH'], ['v', 'V'], ['w', 'W'], ['j', 'Y'], ['z', 'Z'], ['ʒ', 'ZH'],
 ];
-const SILENT_IPA = /[ˈˌː.\s/[\]ʰ̩‿|]/u;
+const SILENT_IPA = new Set([...'ˈˌː.\t /[]ʰ‿|', '\u0329']);
 
 /** Text for a pronunciation, or undefined when it is not valid in its alphabet. */
 export function pronounce(written: string, alphabet: NonNullable<LexiconEntry['alphabet']>): string | undefined {
@@ -83,7 +83,7 @@ function ipaPhones(written: string): string[] | undefined {
   const text = written.normalize('NFC');
   const phones: string[] = [];
   for (let at = 0; at < text.length; ) {
-    if (SILENT_IPA.test(text[at] ?? '')) {
+    if (SILENT_IPA.has(text[at] ?? '')) {
       at++;
       continue;
     }
