@@ -85,7 +85,7 @@ function keep(source: string, at: number, code: number): string {
   const character = String.fromCodePoint(code);
   if (code >= 0xd800 && code <= 0xdfff) return '';
   if (code === KEYCAP || (code === 0xfe0f && /[0-9#*]/.test(source[at - 1] ?? ''))) return endsKeycap(source, at) ? character : '';
-  if (JOINERS.has(code) || (code >= 0xe0020 && code <= 0xe007f)) return joins(source, at) ? character : '';
+  if (JOINERS.has(code) || (code >= 0xe0020 && code <= 0xe007f)) return joins(source, at) && (code === 0xfe0f || code > 0xffff || joinsNext(source, at + 1)) ? character : '';
   if (code > 0xffff) return keepFar(character, code);
   return KINDS[code] === GONE ? '' : character;
 }
@@ -109,8 +109,14 @@ function endsKeycap(source: string, at: number): boolean {
 function joins(source: string, at: number): boolean {
   const before = codePointBefore(source, at);
   const code = before.codePointAt(0) ?? 0;
-  if (JOINERS.has(code) || code === KEYCAP || (code >= 0xe0020 && code <= 0xe007e)) return true;
+  if (code === 0xfe0f || code === KEYCAP || (code >= 0xe0020 && code <= 0xe007e)) return true;
   return /\p{Extended_Pictographic}|\p{EMod}|\p{RI}|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(before);
+}
+
+/** A joiner joins to something: an emoji or a letter of those scripts; at the end of a sequence it is left over. */
+function joinsNext(source: string, at: number): boolean {
+  const after = String.fromCodePoint(source.codePointAt(at) ?? 0);
+  return /\p{Extended_Pictographic}|\p{Script=Arabic}|\p{Script=Devanagari}|\p{Script=Bengali}|\p{Script=Tamil}|\p{Script=Sinhala}|\p{Script=Malayalam}/u.test(after);
 }
 
 function codePointBefore(source: string, at: number): string {
