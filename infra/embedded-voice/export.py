@@ -75,7 +75,7 @@ flow: !new:cosyvoice.flow.flow.CausalMaskedDiffWithXvec
         spk_emb_dim: 80
         cfm_params: !new:omegaconf.DictConfig
             content:
-                sigma_min: 1e-06
+                sigma_min: {f[sigma]}
                 solver: 'euler'
                 t_scheduler: 'cosine'
                 training_cfg_rate: {f[cfg_train]}

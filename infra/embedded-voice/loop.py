@@ -48,9 +48,9 @@ def load_state(a, stage):
     return torch.load(path, map_location=a.device, weights_only=False) if os.path.exists(path) else None
 
 
-def train(a, stage, net, params, batches, losses, export, measure=None, old=None, extra=None, clip=1.0, betas=(0.9, 0.98), decay=0.01):
+def train(a, stage, net, params, batches, losses, export, measure=None, old=None, extra=None, after=None, clip=1.0, betas=(0.9, 0.98), decay=0.01):
     """batches(seed) -> iterator; losses(batch) -> (total, parts to log); export() writes the deliverable while the averaged weights are
-    in place; measure() -> parts to log for held-back data; extra: further named objects with a state_dict (discriminators, their optimizer)"""
+    in place; measure() -> parts to log for held-back data; extra: further named objects with a state_dict (discriminators, their optimizer); after(): called after every step"""
     opt = torch.optim.AdamW([dict(params=[p for p in params if p.ndim > 1], weight_decay=decay), dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0)],
                             a.lr, betas=betas, fused=True)
     ema, step, extra = [p.detach().clone() for p in params], 0, extra or {}
@@ -87,6 +87,8 @@ def train(a, stage, net, params, batches, losses, export, measure=None, old=None
         torch.nn.utils.clip_grad_norm_(params, clip)
         opt.step(); step += 1
         with torch.no_grad():
+            if after:
+                after()
             torch._foreach_lerp_(ema, params, 1 - min(a.ema, (1 + step) / (20 + step)))
         for k, v in parts.items():
             run[k] = float(v) if k not in run else run[k] * 0.98 + float(v) * 0.02

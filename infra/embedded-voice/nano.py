@@ -8,7 +8,7 @@ import torch
 CFG = dict(
     lm=dict(hidden_size=192, intermediate_size=640, num_hidden_layers=5, num_attention_heads=3, num_key_value_heads=1),
     mix_ratio=[5, 5],
-    flow=dict(hidden=128, heads=4, ffn=512, blocks=2, channels=160, n_blocks=1, mid=2, dheads=4, dhead=32, cfg_train=0.0, cfg=0.0),
+    flow=dict(hidden=128, heads=4, ffn=512, blocks=2, channels=168, n_blocks=1, mid=2, dheads=4, dhead=32, cfg_train=0.0, cfg=0.0, sigma=0.2),
     hift=dict(base=128, cond=128),
     chunk=25,
 )
@@ -44,7 +44,7 @@ def make_flow(cfg=CFG):
                                    n_blocks=f["n_blocks"], num_mid_blocks=f["mid"], num_heads=f["dheads"], act_fn="gelu",
                                    static_chunk_size=chunk * 2, num_decoding_left_chunks=-1)
     cfm = CausalConditionalCFM(in_channels=240, n_spks=1, spk_emb_dim=80, estimator=est, cfm_params=DictConfig(dict(
-        sigma_min=1e-6, solver="euler", t_scheduler="cosine", training_cfg_rate=f["cfg_train"], inference_cfg_rate=f["cfg"], reg_loss_type="l1")))
+        sigma_min=f["sigma"], solver="euler", t_scheduler="cosine", training_cfg_rate=f["cfg_train"], inference_cfg_rate=f["cfg"], reg_loss_type="l1")))
     return CausalMaskedDiffWithXvec(input_size=f["hidden"], output_size=80, spk_embed_dim=192, output_type="mel", vocab_size=6561,
                                     input_frame_rate=25, only_mask_loss=True, token_mel_ratio=2, pre_lookahead_len=3, encoder=enc, decoder=cfm)
 

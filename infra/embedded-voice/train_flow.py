@@ -2,7 +2,7 @@
 
 Stage "encoder": token table, encoder, its projection and the speaker offset learn the mel directly (L1). It is cheap and brings most of
 the intelligibility. Stage "flow": the estimator joins with the flow-matching loss (random streaming or full masks, random prompt).
-The estimator starts as an almost linear map from noise and encoder mel to their difference (see warmstart), so it need not learn that first.
+The estimator starts as the map that is right if the encoder's mel is (see warmstart): speech from the first step on, training only refines it.
 """
 import argparse
 import math
@@ -34,11 +34,13 @@ def masked(x, keep):
 
 
 def warmstart(net, batches):
-    """Estimator = identity: its first 80 channels carry the noisy mel, the next 80 the encoder mel plus the voice's offset; all residual
-    branches start at zero. The final block gets both signs of the difference (two Mish halves are nearly linear together) and a few large
-    constants that keep its LayerNorm from rescaling; the output layer is then solved by least squares for the flow target."""
-    est = net.decoder.estimator
+    """Sets the estimator up as what it should be if the encoder's mel m were right: v = (m - k x) / (1 - k t), k = 1 - sigma_min.
+    The residual stream carries x, m and one channel r(t) = 4 (1 - k t); all residual branches start at zero. The final block gets both
+    signs of m - k x (two Mish halves are nearly linear together) beside large multiples of r, so that its LayerNorm does the division;
+    the output layer is then solved by least squares."""
+    est, k = net.decoder.estimator, 1 - net.decoder.sigma_min
     c = est.final_block.block[0].weight.shape[0]
+    top = c - 1
     mean = torch.cat([b["mel"].reshape(-1, 80)[b["keep"].reshape(-1)] for b in batches]).mean().item()
     blocks = list(est.down_blocks) + list(est.mid_blocks) + list(est.up_blocks)
     eye = torch.eye(c)
@@ -49,7 +51,7 @@ def warmstart(net, batches):
             w.mul_(0.3 if i == 0 else 0.0)
             res.res_conv.bias.zero_()
             if i == 0:
-                w[:80].zero_(); w[80:160].zero_()
+                w[:160].zero_(); w[top].zero_()
                 w[:80, :80, 0] = torch.eye(80)
                 w[80:160, 80:160, 0] = torch.eye(80) / 2
                 w[80:160, 160:240, 0] = torch.eye(80) / 2
@@ -64,39 +66,93 @@ def warmstart(net, batches):
             if len(b) == 3:
                 b[2].weight.zero_(); b[2].bias.zero_()
                 b[2].weight[:, :, -1] = eye
+        clock(est, blocks[0][0], top, k)
         conv, norm = est.final_block.block[0], est.final_block.block[2]
         conv.weight.mul_(0.1); conv.bias.zero_()
         for s, at in ((1.0, 0), (-1.0, 80)):
-            w = conv.weight[at:at + 80, :, -1]
-            w.zero_()
-            w[:, :80] = -s * torch.eye(80)
-            w[:, 80:160] = 2 * s * torch.eye(80)
-        for k, s in zip(range(c - 4, c), (40, 40, -40, -40)):
-            conv.weight[k] = 0; conv.bias[k] = s
-        norm.weight.fill_(2.0)
+            conv.weight[at:at + 80] = 0
+            conv.weight[at:at + 80, :80, -1] = -s * k * torch.eye(80)
+            conv.weight[at:at + 80, 80:160, -1] = 2 * s * torch.eye(80)
+            conv.bias[at:at + 80] = s * mean
+        for row, s in zip(range(c - 4, c), (1, 1, -1, -1)):
+            conv.weight[row] = 0
+            conv.weight[row, top, -1] = 100.0 * s
+        norm.weight.fill_(400 * (4 / c) ** 0.5 / 5)
         store, xs, ys = {}, [], []
         hook = est.final_proj.register_forward_hook(lambda m, i, o: store.__setitem__("h", i[0]))
         for b in batches:
-            flow_loss(net, b, mean_field(net, b), 1.0)
-            keep = b["keep"]
-            xs.append(store["h"].transpose(1, 2)[keep]); ys.append(b["target"].transpose(1, 2)[keep])
+            mu = mean_field(net, b)
+            flow_loss(net, b, mu, 0.0, start=(mu + offset(net, b["emb"]).unsqueeze(1)).transpose(1, 2))
+            xs.append(store["h"].transpose(1, 2)[b["keep"]]); ys.append(b["target"].transpose(1, 2)[b["keep"]])
         hook.remove()
         x, y = torch.cat(xs).double(), torch.cat(ys).double()
         x = torch.cat([x, torch.ones(len(x), 1).double()], 1)
-        g = x.T @ x
-        w = torch.linalg.solve(g + 1e-3 * len(x) * torch.diag(torch.tensor([1.0] * c + [0.0])).double(), x.T @ y)
+        w = torch.linalg.solve(x.T @ x + 1e-4 * len(x) * torch.diag(torch.tensor([1.0] * c + [0.0])).double(), x.T @ y)
         est.final_proj.weight.copy_(w[:c].T[..., None].float()); est.final_proj.bias.copy_(w[c].float())
         print(f"warm start: linear fit leaves {((x @ w - y) ** 2).mean():.3f} of {(y ** 2).mean():.3f}", flush=True)
+
+
+def clock(est, res, top, k, level=30.0):
+    """first resnet: its channel `top` puts out 4 (1 - k t). Between its two blocks the time embedding is added; the wanted value there is
+    found by going backwards through Mish and LayerNorm (held still by two large constants), and solved for in the embedding's layer."""
+    grid = torch.linspace(0, 1, 4001)
+    table = torch.linspace(-2, 8, 20001)
+    want = 4 * (1 - k * grid)
+    u = table[torch.searchsorted(F.mish(table[2000:]), want).clamp(max=18000) + 2000]      # Mish is increasing from -1.19 on
+    c = res.block2.block[0].weight.shape[0]
+    conv, norm = res.block2.block[0], res.block2.block[2]
+    scale = level * (2 / c) ** 0.5
+    conv.weight.mul_(0.05)
+    for row in (top, top - 1, top - 2, top - 3):
+        conv.weight[row] = 0; conv.bias[row] = 0
+    conv.weight[top, top, -1] = 1.0; conv.weight[top - 1, top, -1] = -1.0
+    conv.bias[top - 2] = level; conv.bias[top - 3] = -level
+    norm.weight[top], norm.bias[top] = 1.0, 2.5
+    goal = u - 2.5
+    f = goal * scale / (1 - goal ** 2 * 2 / c).clamp(min=0.5).sqrt()      # LayerNorm divides by sqrt(2 (level^2 + f^2) / c)
+    res.block1.block[2].weight[top] = 0; res.block1.block[2].bias[top] = 0
+    z = F.mish(est.time_mlp(est.time_embeddings(grid))).double()
+    z = torch.cat([z, torch.ones(len(z), 1).double()], 1)
+    w = torch.linalg.solve(z.T @ z + 1e-4 * len(z) * torch.eye(z.shape[1]).double(), z.T @ f.double())
+    res.mlp[1].weight[top] = w[:-1].float(); res.mlp[1].bias[top] = w[-1].float()
+    print(f"clock: largest error of the time channel's input {(z @ w - f.double()).abs().max():.3f} of {f.abs().max():.2f}", flush=True)
+
+
+def pinned(net):
+    """The time channel and its way into the final LayerNorm: were training to move them, the division by r(t) could meet a zero and
+    blow up. -> function that puts their values back"""
+    est = net.decoder.estimator
+    c = est.final_block.block[0].weight.shape[0]
+    top = c - 1
+    keep = [(est.final_block.block[0].weight, slice(c - 4, c)), (est.final_block.block[0].bias, slice(c - 4, c))]
+    blocks = list(est.down_blocks) + list(est.mid_blocks) + list(est.up_blocks)
+    first = blocks[0][0]
+    keep += [(p, slice(c - 4, c)) for p in (first.block2.block[0].weight, first.block2.block[0].bias)]
+    keep += [(p, top) for p in (first.block1.block[2].weight, first.block1.block[2].bias, first.mlp[1].weight, first.mlp[1].bias)]
+    keep += [(p, slice(None)) for p in est.time_mlp.parameters()]
+    for b in blocks:
+        keep += [(p, top) for p in (b[0].res_conv.weight, b[0].res_conv.bias, b[0].block2.block[2].weight, b[0].block2.block[2].bias)]
+        for t in b[1]:
+            keep += [(p, top) for p in (t.attn1.to_out[0].weight, t.attn1.to_out[0].bias, t.ff.net[2].weight, t.ff.net[2].bias)]
+        if len(b) == 3:
+            keep += [(p, top) for p in (b[2].weight, b[2].bias)]
+    keep = [(p, i, p.detach()[i].clone()) for p, i in keep]
+
+    def restore():
+        for p, i, v in keep:
+            p[i] = v
+    return restore
 
 
 def mean_field(net, b):
     return encode(net, b["tok"], b["n_tok"], b["streaming"])
 
 
-def flow_loss(net, b, mu, spread):
+def flow_loss(net, b, mu, spread, start=None):
     """Flow matching towards m + spread * (mel - m), where m is the estimator's own answer at t = 0: there the noise says nothing about the mel, so
     the best answer is the mean mel of this text and voice. spread 1 is the usual flow; a smaller one gives calmer mels, which a small network
-    needs: it cannot learn the fine structure and would speak it as noise. Every other utterance trains t = 0, the others a time of the inference schedule."""
+    needs: it cannot learn the fine structure and would speak it as noise. Every other utterance trains t = 0, the others a time of the inference
+    schedule. sigma_min of the noise stays at the end, which keeps the gain that the estimator needs late small. start: m, if not the estimator's."""
     x1 = b["mel"].transpose(1, 2)
     keep = b["keep"].unsqueeze(1).to(x1)
     n = x1.shape[0]
@@ -109,23 +165,18 @@ def flow_loss(net, b, mu, spread):
     def ask(y, t, part=slice(None)):
         return net.decoder.estimator(y, keep[part], mu[part], t, spk[part], cond[part], streaming=b["streaming"]).float()
     t = 1 - torch.cos(math.pi / 2 * 0.92 * torch.rand(n, device=x1.device))
-    goal = x1
-    if spread < 1:
+    way, goal, k = x1, x1, 1 - net.decoder.sigma_min
+    if spread < 1 and n > 1:
         t[::2] = 0
         later = slice(1, None, 2)
-        if n > 1:
-            with torch.no_grad():
-                mean = z[later] + ask(z[later], torch.zeros_like(t[later]), later)
-            way = x1.clone()
-            way[later] = mean + spread * (x1[later] - mean)
-            goal = way if spread > 0 else x1
-            y = (1 - t.view(-1, 1, 1)) * z + t.view(-1, 1, 1) * way
-        else:
-            y = z
-    else:
-        y = (1 - t.view(-1, 1, 1)) * z + t.view(-1, 1, 1) * x1
-    b["target"] = goal - z
-    return masked((ask(y, t) - b["target"]) ** 2, keep)
+        with torch.no_grad():
+            m = start[later] if start is not None else k * z[later] + ask(z[later], torch.zeros_like(t[later]), later)
+        way = x1.clone()
+        way[later] = m + spread * (x1[later] - m)
+        goal = way if spread > 0 or start is not None else x1
+    t = t.view(-1, 1, 1)
+    b["target"] = goal - k * z
+    return masked((ask((1 - k * t) * z + t * way, t.view(-1)) - b["target"]) ** 2, keep)
 
 
 class Batches:
@@ -171,7 +222,7 @@ class Batches:
 
 
 def main():
-    ap = loop.arguments(argparse.ArgumentParser(), 9000, 1.2e-3, 500)
+    ap = loop.arguments(argparse.ArgumentParser(), 9000, 5e-4, 350)
     ap.add_argument("--stage", choices=["encoder", "flow"], required=True)
     ap.add_argument("--speaker", help="speaker.pt; default is the work folder's")
     ap.add_argument("--init", help="flow.pt to start from; default is flow.pt of the work folder, if it is there")
@@ -192,7 +243,10 @@ def main():
     old = loop.load_state(a, "flow-" + a.stage)
     init = a.init or os.path.join(a.work, "flow.pt")
     if old is None and os.path.exists(init):
-        codes.load_plain(net, torch.load(init, map_location="cpu", weights_only=True))
+        base = torch.load(init, map_location="cpu", weights_only=True)
+        if a.warmstart:
+            base = {k: v for k, v in base.items() if not k.startswith("decoder.")} | {"decoder." + k: v for k, v in net.decoder.state_dict().items()}
+        codes.load_plain(net, base)
     elif old is None and a.stage == "encoder":
         with torch.no_grad():
             net.encoder_proj.bias.copy_(torch.cat([u["mel"].float() for u in train[:200]], 1).mean(1))
@@ -205,6 +259,8 @@ def main():
         it = batches(a.seed)
         warmstart(net, [next(it) for _ in range(30)])
         net.train()
+    if old is not None:
+        net.load_state_dict(old["net"])
     est = {id(p) for p in net.decoder.parameters()}
     params = [p for p in net.parameters() if a.stage == "flow" or id(p) not in est]
 
@@ -220,7 +276,8 @@ def main():
         d = Batches(dev, emb, a, 0, crop=250)
         rows = [losses(d.collate([d.piece(u) for u in dev[i:i + 8]]))[1] for i in range(0, len(dev), 8)]
         return {k: sum(float(r[k]) for r in rows) / len(rows) for k in rows[0]}
-    loop.train(a, "flow-" + a.stage, net, params, batches, losses, lambda: nano.write(codes.plain_state(net), os.path.join(a.work, "flow.pt")), measure, old)
+    loop.train(a, "flow-" + a.stage, net, params, batches, losses, lambda: nano.write(codes.plain_state(net), os.path.join(a.work, "flow.pt")), measure, old,
+               after=pinned(net) if a.stage == "flow" else None)
 
 
 if __name__ == "__main__":
