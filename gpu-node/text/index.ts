@@ -79,8 +79,13 @@ function phoneFrontEnd(tokenizer: TextTokenizer): TextFrontEnd {
   };
 }
 
+/** Taking one away may put another together; after a few rounds none can be begun. */
 function withoutControls(text: string): string {
-  return CONTROL_TOKENS.reduce((rest, token) => rest.replaceAll(token, ''), text);
+  let rest = text;
+  for (let round = 0; CONTROL_TOKENS.some((token) => rest.includes(token)); round++) {
+    rest = round < 3 ? CONTROL_TOKENS.reduce((kept, token) => kept.replaceAll(token, ''), rest) : rest.replaceAll('<|', '');
+  }
+  return rest;
 }
 
 function isSpeakable(text: string): boolean {

@@ -74,11 +74,11 @@ function scan(text: string, isToken: (token: PhoneToken) => boolean, language: s
   for (const match of text.matchAll(PIECE)) {
     const [piece, bracketed, initials, han, word, number, mark, foreign] = match;
     if (foreign !== undefined) refuse();
-    if (bracketed !== undefined) items.push(...pronounced(bracketed, isToken));
+    if (bracketed !== undefined) for (const item of pronounced(bracketed, isToken)) items.push(item);
     else if (initials !== undefined) items.push({ kind: 'word', written: '', phones: spell(initials) }, ...(isEnd(text, match) ? [{ kind: 'mark', mark: '.' } as const] : []));
     else if (han !== undefined) items.push({ kind: 'han', text: han });
     else if (word !== undefined) items.push(...wordItem(word));
-    else if (number !== undefined) items.push(...readNumber(number, isChinese));
+    else if (number !== undefined) for (const item of readNumber(number, isChinese)) items.push(item);
     else if (mark !== undefined) items.push({ kind: 'mark', mark: piece });
   }
   return items;
@@ -140,7 +140,7 @@ function assemble(items: readonly Item[], english: English, shouted: boolean): P
     const own = item.kind === 'pinyin' ? item.phones : (phones.get(index) ?? []);
     if (own.length === 0) continue;
     if (before !== 'start' && (kind === 'word' || before === 'word')) tokens.push(' ');
-    tokens.push(...own.map((name) => `[${name}]`));
+    for (const name of own) tokens.push(`[${name}]`);
     before = kind;
   }
   return tokens;
