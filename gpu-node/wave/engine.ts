@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { VocoderConfig } from '../checkpoint/types.ts';
 import { contextFrames } from '../graphs/vocoder.ts';
-import type { VocoderContext } from '../graphs/vocoder.ts';
+import type { VocoderContext, VocoderFiles } from '../graphs/vocoder.ts';
 import { edgeGains } from '../graphs/layers/hift.ts';
+import { exactWeightLevels } from '../graphs/layers/vnni.ts';
 import type { GraphSession, OpenGraph } from '../runtime/session.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import { samplesPerFrame } from './source.ts';
@@ -44,10 +45,11 @@ export class VocoderEngine {
 
   /** Opens `f0.onnx` and `decode.onnx` of `directory`. Throws what `open` throws. */
   static async open(directory: string, config: VocoderConfig, open: OpenGraph): Promise<VocoderEngine> {
-    const weights = JSON.parse(readFileSync(join(directory, 'source.json'), 'utf8')) as SourceWeights;
+    const { source, weightLevels } = JSON.parse(readFileSync(join(directory, 'vocoder.json'), 'utf8')) as VocoderFiles;
+    if (weightLevels > exactWeightLevels()) throw new CosyError('checkpoint_invalid', 'The vocoder was converted on a machine with other arithmetic (VNNI): remove the converted graphs, they are made again for this one.');
     const f0 = await open(join(directory, 'f0.onnx'));
     const decode = await open(join(directory, 'decode.onnx'));
-    return new VocoderEngine(config, weights, { f0, decode });
+    return new VocoderEngine(config, source, { f0, decode });
   }
 
   /** Pitch in Hz of the frames `from` … `to` of mel (W, 80). Five frames around a value decide it. */

@@ -18,8 +18,8 @@ export type ConvOptions = {
   readonly stride?: number;
   readonly dilation?: number;
   readonly pads?: readonly [number, number];
-  readonly inScale?: (store: TensorStore) => Float32Array;
-  readonly outScale?: (store: TensorStore) => Float32Array;
+  readonly inScale?: () => Float32Array;
+  readonly outScale?: () => Float32Array;
 };
 
 /** (B, Cin, 1, W) → (B, Cout, 1, W'); `name` has `.weight` (Cout, Cin, k) and `.bias`. Padding keeps the length when not given. */
@@ -30,14 +30,14 @@ export function conv(graph: Graph, store: TensorStore, x: Value, name: string, o
   const [left, right] = options.pads ?? [half, half];
   const weight = graph.floats(`${name}.weight`, [outputs, inputs, 1, kernel], () => {
     const values = store.float32(`${name}.weight`);
-    const columns = inScale?.(store);
-    const rows = outScale?.(store);
+    const columns = inScale?.();
+    const rows = outScale?.();
     if (columns) values.forEach((value, i) => (values[i] = value * (columns[Math.floor(i / kernel) % inputs] as number)));
     if (rows) values.forEach((value, i) => (values[i] = value * (rows[Math.floor(i / (kernel * inputs))] as number)));
     return values;
   });
   const bias = graph.floats(`${name}.bias`, [outputs], () => {
-    const rows = outScale?.(store);
+    const rows = outScale?.();
     return store.float32(`${name}.bias`).map((value, i) => value * (rows?.[i] ?? 1));
   });
   return graph.op('Conv', [x, weight, bias], { kernel_shape: [1, kernel], strides: [1, stride], dilations: [1, dilation], pads: [0, left, 0, right] }, { name });
@@ -55,23 +55,23 @@ export function upsample({ graph, store, x, name, rate, scale }: { graph: Graph;
 /** One residual block: for each dilation d, x += conv_{k,1}(snake(conv_{k,d}(snake(x)))). (B, C, 1, W) → the same. */
 export function residualBlock(graph: Graph, store: TensorStore, x: Value, name: string, dilations: readonly number[]): Value {
   return dilations.reduce((sum, dilation, j) => {
-    const outer = (s: TensorStore) => alpha(s, `${name}.activations1.${j}.alpha`);
-    const inner = (s: TensorStore) => alpha(s, `${name}.activations2.${j}.alpha`);
-    const factors = `${name}.activations1.${j}.alpha`;
-    const scaled = graph.op('Mul', [sum, graph.floats(factors, [1, ...infoOf(store, factors).shape, 1, 1], () => outer(store))]);
-    const hidden = conv(graph, store, snake(graph, scaled), `${name}.convs1.${j}`, { dilation, inScale: (s) => outer(s).map(reciprocal), outScale: inner });
-    return graph.op('Add', [conv(graph, store, snake(graph, hidden), `${name}.convs2.${j}`, { inScale: (s) => inner(s).map(reciprocal) }), sum]);
+    const outer = alphaOf(store, `${name}.activations1.${j}.alpha`);
+    const inner = alphaOf(store, `${name}.activations2.${j}.alpha`);
+    const scaled = graph.op('Mul', [sum, graph.floats(`${name}.activations1.${j}.alpha`, [1, ...outer.shape, 1, 1], outer.values)]);
+    const hidden = conv(graph, store, snake(graph, scaled), `${name}.convs1.${j}`, { dilation, inScale: () => outer.values().map(reciprocal), outScale: inner.values });
+    return graph.op('Add', [conv(graph, store, snake(graph, hidden), `${name}.convs2.${j}`, { inScale: () => inner.values().map(reciprocal) }), sum]);
   }, x);
 }
 
 /** t + sin² t */
-function snake(graph: Graph, t: Value): Value {
+export function snake(graph: Graph, t: Value): Value {
   const sine = graph.op('Sin', [t]);
   return graph.op('Add', [t, graph.op('Mul', [sine, sine])]);
 }
 
-function alpha(store: TensorStore, name: string): Float32Array {
-  return store.float32(name).map((value) => (Math.abs(value) < SMALLEST_ALPHA ? SMALLEST_ALPHA : value));
+/** The parameters (C,) of a snake, kept away from zero. */
+export function alphaOf(store: TensorStore, name: string): { readonly shape: readonly number[]; readonly values: () => Float32Array } {
+  return { shape: infoOf(store, name).shape, values: () => store.float32(name).map((value) => (Math.abs(value) < SMALLEST_ALPHA ? SMALLEST_ALPHA : value)) };
 }
 
 function reciprocal(value: number): number {
@@ -148,7 +148,8 @@ function hann(length: number): Float64Array {
   return Float64Array.from({ length }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / length));
 }
 
-function shapeOf(store: TensorStore, name: string): readonly [number, number, number] {
+/** The three axes of a convolution's weight. Throws `checkpoint_invalid` naming the tensor. */
+export function shapeOf(store: TensorStore, name: string): readonly [number, number, number] {
   const [a, b, c, ...more] = infoOf(store, name).shape;
   if (a === undefined || b === undefined || c === undefined || more.length > 0) throw new CosyError('checkpoint_invalid', `hift: ${name} must have three axes.`);
   return [a, b, c];

@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TensorStore } from '../../../gpu-node/checkpoint/types.ts';
 import { inverseStft, stft } from '../../../gpu-node/graphs/layers/hift.ts';
+import { residualBlockInt8 } from '../../../gpu-node/graphs/layers/hift8.ts';
+import { exactWeightLevels } from '../../../gpu-node/graphs/layers/vnni.ts';
 import { Graph } from '../../../gpu-node/graphs/onnx/graph.ts';
 import { writeModel } from '../../../gpu-node/graphs/onnx/write.ts';
 import { contextFrames } from '../../../gpu-node/graphs/vocoder.ts';
 import { runners } from '../../../gpu-node/parity/hift.ts';
 import { runCase } from '../../../gpu-node/parity/run.ts';
 import { VocoderEngine } from '../../../gpu-node/wave/index.ts';
-import { largestDifference, openNarrow, wanderingMel } from '../wave/narrow.ts';
+import { largestDifference, openNarrow, rootMeanSquare, wanderingMel } from '../wave/narrow.ts';
 import type { Narrow } from '../wave/narrow.ts';
 
 let narrow: Narrow;
@@ -41,6 +44,28 @@ describe('the vocoder graphs', () => {
     const less = await engine.decode({ mel: mel.slice(20 * 80, 40 * 80), source: source.slice(20 * 480, 40 * 480), from: 5, to: 15, first: false, last: false });
     expect(largestDifference(less, whole.subarray(25 * 480, 35 * 480))).toBeGreaterThan(1e-3);
     await engine.release();
+  });
+
+  it('have residual blocks with 8-bit products that equal plain rounded sums', async () => {
+    const { context, directory, checkpoint } = narrow;
+    const { config, hift } = checkpoint;
+    // 64 levels fit the sums of every processor, 127 those of one with VNNI.
+    for (const levels of [64, exactWeightLevels()]) {
+      const [name, channels, length] = ['resblocks.4', config.hift.baseChannels / 4, 150] as const;
+      const graph = new Graph('blocks8');
+      const x = graph.input('x', 'float32', [1, 'L', channels]);
+      graph.output('y', residualBlockInt8({ graph, store: hift, x, name, dilations: [1, 3, 5], levels }), 'float32', [1, 'L', channels]);
+      writeModel(graph, join(directory, 'blocks8.onnx'));
+      const session = await context.open(join(directory, 'blocks8.onnx'));
+      const data = Float32Array.from({ length: channels * length }, (_, i) => 2 * Math.sin(i * 0.7) * Math.cos(i * i * 0.01));
+      const { y } = await session.run({ x: { type: 'float32', dims: [1, length, channels], data } });
+      await session.release();
+      const plain = [1, 3, 5].reduce<Float32Array>((sum, dilation, j) => plainUnit({ store: hift, x: sum, channels, name, j, dilation, levels }), data);
+      const error = plain.map((value, i) => value - (y?.data[i] as number));
+      const added = plain.map((value, i) => value - (data[i] as number));
+      // Float rounding moves a value across a step now and then.
+      expect(20 * Math.log10(rootMeanSquare(added) / rootMeanSquare(error))).toBeGreaterThan(45);
+    }
   });
 
   it('transform and back like the plain discrete Fourier sums', async () => {
@@ -81,4 +106,41 @@ function plainStft(x: Float32Array, { nFft, hopLength }: { nFft: number; hopLeng
     }
   }
   return out;
+}
+
+type PlainUnit = { readonly store: TensorStore; readonly x: Float32Array; readonly channels: number; readonly name: string; readonly j: number; readonly dilation: number; readonly levels: number };
+
+/** x + conv(snake(conv(snake(x)))) in (L, C), with activations and weights rounded to 8 bits in front of each product. */
+function plainUnit({ store, x, channels, name, j, dilation, levels }: PlainUnit): Float32Array {
+  const outer = store.float32(`${name}.activations1.${j}.alpha`);
+  const inner = store.float32(`${name}.activations2.${j}.alpha`);
+  const snake = (values: Float32Array, alpha: Float32Array) => values.map((value, i) => (alpha[i % channels] as number) * value + Math.sin((alpha[i % channels] as number) * value) ** 2);
+  const hidden = plainConv8({ store, x: snake(x, outer), alpha: outer, name: `${name}.convs1.${j}`, dilation, levels });
+  const added = plainConv8({ store, x: snake(hidden, inner), alpha: inner, name: `${name}.convs2.${j}`, dilation: 1, levels });
+  return x.map((value, i) => value + (added[i] as number));
+}
+
+function plainConv8({ store, x, alpha, name, dilation, levels }: { store: TensorStore; x: Float32Array; alpha: Float32Array; name: string; dilation: number; levels: number }): Float32Array {
+  const [outputs = 0, inputs = 0, kernel = 0] = store.tensors.get(`${name}.weight`)?.shape ?? [];
+  const bias = store.float32(`${name}.bias`);
+  const low = Math.min(0, ...x);
+  const step = (Math.max(0, ...x) - low) / 255;
+  const zero = Math.round(-low / step);
+  const rounded = x.map((value) => Math.max(-zero, Math.min(255 - zero, Math.round(value / step))) * step);
+  const weight = store.float32(`${name}.weight`).map((value, i) => value / (alpha[Math.floor(i / kernel) % inputs] as number));
+  for (let row = 0; row < outputs; row++) {
+    const line = weight.subarray(row * inputs * kernel, (row + 1) * inputs * kernel);
+    const size = Math.max(...line.map(Math.abs)) / levels;
+    line.set(line.map((value) => Math.round(value / size) * size));
+  }
+  const length = x.length / inputs;
+  return Float32Array.from({ length: length * outputs }, (_, i) => {
+    const [at, row] = [Math.floor(i / outputs), i % outputs];
+    let sum = bias[row] as number;
+    for (let tap = 0; tap < kernel; tap++) {
+      const from = at + (tap - (kernel - 1) / 2) * dilation;
+      for (let channel = 0; channel < inputs && from >= 0 && from < length; channel++) sum += (weight[(row * inputs + channel) * kernel + tap] as number) * (rounded[from * inputs + channel] as number);
+    }
+    return sum;
+  });
 }
