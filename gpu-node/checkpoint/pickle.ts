@@ -171,7 +171,7 @@ class Machine {
   }
 
   #popMany(count: number): Pickled[] {
-    return Array.from({ length: count }, () => this.#pop()).reverse();
+    return Array.from({ length: count }, () => this.#pop()).toReversed();
   }
 
   #popMark(): Pickled[] {

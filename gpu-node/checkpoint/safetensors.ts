@@ -67,7 +67,7 @@ function isCounts(value: unknown): value is number[] {
 }
 
 function refuseOverlap(tensors: ReadonlyMap<string, Placed>, file: string): void {
-  const sorted = [...tensors.values()].filter(({ shape }) => elementCount(shape) > 0).sort((a, b) => a.position - b.position);
+  const sorted = [...tensors.values()].filter(({ shape }) => elementCount(shape) > 0).toSorted((a, b) => a.position - b.position);
   for (const [index, { position, storageElements, dtype }] of sorted.entries()) {
     const next = sorted[index + 1];
     if (next !== undefined && position + storageElements * BYTES_PER_ELEMENT[dtype] > next.position) {

@@ -82,5 +82,5 @@ export function converterVersion(): string {
 
 function sources(directory: string): string[] {
   const names = readdirSync(directory, { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => name.endsWith('.ts')).sort().map((name) => join(directory, name));
+  return names.filter((name) => name.endsWith('.ts')).toSorted().map((name) => join(directory, name));
 }

@@ -25,7 +25,7 @@ export function openLetterToSound(path = join(import.meta.dirname, 'letter-to-so
   };
   const embed = need('embed.weight');
   return (word) => {
-    const letters = [...word.slice(0, MAX_LETTERS)].map((letter) => letter.charCodeAt(0) - 96).filter((id) => id >= 1 && id <= 26);
+    const letters = Array.from(word.slice(0, MAX_LETTERS), (letter) => letter.charCodeAt(0) - 96).filter((id) => id >= 1 && id <= 26);
     let rows = letters.map((id) => embed.values.slice(id * embed.columns, (id + 1) * embed.columns));
     for (let layer = 0; layer < header.layers; layer++) {
       const forward = gru(rows, { need, suffix: `l${layer}`, hidden: header.hidden });
