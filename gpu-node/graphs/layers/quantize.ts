@@ -143,12 +143,12 @@ export function dequantizeBlocks({ packed, scales }: BlockWeights, { outputs, in
 
 function plainScale(block: Float32Array, levels: Int8Array): number {
   const scale = Math.fround(Math.abs(extreme(block)) / 127);
-  if (scale > 0) for (let i = 0; i < block.length; i += 1) levels[i] = Math.max(-127, Math.min(127, Math.round(block[i]! / scale)));
+  if (scale > 0) for (let i = 0; i < block.length; i += 1) levels[i] = ((block[i]! / scale + 128.5) | 0) - 128;
   return scale;
 }
 
 /** Steps tried for 4 bits, in levels given to the largest weight. Below 8 the largest weights are clipped so that the many small ones get finer steps. */
-const FOUR_BIT_RANGES = [8, 7.6, 7.2, 6.8, 6.4, 8.4] as const;
+const FOUR_BIT_RANGES = [8, 7.5, 7, 6.5] as const;
 
 /**
  * Scale with the least squared error among a few step sizes, each refitted to its own levels (scale = Σwq / Σq²).
@@ -179,9 +179,9 @@ function bestScale(block: Float32Array, levels: Int8Array): number {
   return Math.fround(best);
 }
 
+/** Rounds to −8 … 7. The sum is positive where it is cut to an integer, which is then the floor. */
 function fourBits(value: number): number {
-  const level = Math.round(value);
-  return level > 7 ? 7 : level < -8 ? -8 : level;
+  return value >= 7 ? 7 : value <= -8 ? -8 : ((value + 16.5) | 0) - 16;
 }
 
 /** The value farthest from zero, with its sign. */
