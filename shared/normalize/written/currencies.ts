@@ -18,7 +18,7 @@ const ALIASES: Record<string, string> = { RMB: 'CNY', CNH: 'CNY', NTD: 'TWD' };
 
 /** Codes and the letters signs begin with (`US$`), in small letters. */
 export const CURRENCY_WORDS: readonly string[] = [...CODES, ...SIGNS.map(([sign]) => sign.replace(/[^A-Z]/g, '')).filter((letters) => letters !== '')].map((one) => one.toLowerCase());
-const BY_FIRST = Map.groupBy(SIGNS, ([sign]) => sign.charCodeAt(0));
+const BY_FIRST = new Map(SIGNS.map(([sign]) => [sign.charCodeAt(0), SIGNS.filter(([other]) => other.charCodeAt(0) === sign.charCodeAt(0))]));
 
 /** Currency sign that starts at `at`. */
 export function currencySignAt(folded: string, at: number): Currency | undefined {

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { compileLexicon, LANGUAGES, normalize, normalizeBatchLine, type Language } from '../../../shared/normalize/index.ts';
 import { INLINE_MARKS } from '../../../shared/normalize/control.ts';
 import { anyText, rows } from './arbitrary.ts';
 import { isUntouched, passes } from './canonical.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const RUNS = { numRuns: 250 };
 const anyLanguage = fc.constantFrom(...LANGUAGES);
