@@ -134,7 +134,7 @@ function readChain(scope: Scope, index: number): Replacement | undefined {
   };
 }
 
-const WORDS: Record<string, string> = { '/': 'スラッシュ', ':': '対', '.': '点', '~': 'から', '-': 'の' };
+const WORDS: Record<string, string> = { '/': '、', ':': '対', '.': '点', '~': 'から', '-': 'の' };
 
 function chain(scope: Scope, form: NumberForm, unsigned: boolean): string {
   let out = '';

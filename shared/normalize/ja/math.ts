@@ -65,7 +65,7 @@ export const symbolRules: readonly Rule[] = [
   }),
   jaPattern({ class: 'abbreviation', rule: 'math/squared-word', first: '㈱㈲㈳㈵㈹㊑㊒㊗㊙㍻㍼㍽㍾㋿', match: /(?<s>[㈱㈲㈳㈵㈹㊑㊒㊗㊙㍻㍼㍽㍾㋿])/y, read: ({ s = '' }) => SQUARED[s] }),
   jaPattern({ class: 'math', rule: 'math/plus-minus', first: '±∓', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `プラスマイナス${jaAmount(n)}` }),
-  jaPattern({ class: 'ordinal', rule: 'math/number', first: '#', match: /#\s?(?<n>\d{1,8})(?![\d.])/y, read: ({ n = '' }) => `ナンバー${jaCardinal(n)}` }),
+  jaPattern({ class: 'ordinal', rule: 'math/number', first: '#', match: /#\s?(?<n>\d{1,8})(?![\d.]|\p{L})/uy, read: ({ n = '' }) => `ナンバー${jaCardinal(n)}` }),
   jaPattern({
     class: 'range',
     rule: 'math/wave',

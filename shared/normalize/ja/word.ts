@@ -27,7 +27,8 @@ export const wordRules: readonly Rule[] = [
     read: ({ r = '' }, place) => {
       const ordinal = /第\s?$/.test(place.before(2));
       const letters = !/^X{0,2}(?:IX|IV|V?I{1,3})$/.test(r) && !/^\s?世/.test(place.after(2));
-      return ordinal || (!letters && ROMAN_AFTER.test(place.after(3))) ? roman(r) : undefined;
+      const title = r.length > 1 && /[ァ-ヶー]$/.test(place.before(1));
+      return ordinal || (!letters && title) || (!letters && ROMAN_AFTER.test(place.after(3))) ? roman(r) : undefined;
     },
   }),
   jaPattern({

@@ -119,7 +119,7 @@ function readChain(scope: Scope, index: number): Replacement | undefined {
   };
 }
 
-const WORDS: Record<string, string> = { '/': ' 슬래시 ', ':': ' 대 ', '.': '점', '~': '에서 ', '-': ' 다시 ' };
+const WORDS: Record<string, string> = { '/': ', ', ':': ' 대 ', '.': '점', '~': '에서 ', '-': ' 다시 ' };
 
 function chain(scope: Scope, form: NumberForm, unsigned: boolean): string {
   const digits = form.parts.length > 2 && !form.shape.includes('/');

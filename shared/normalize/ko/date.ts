@@ -24,6 +24,20 @@ export const dateRules: readonly Rule[] = [
   }),
   koPattern({
     class: 'date',
+    rule: 'date/year-month-range',
+    next: '-/.',
+    match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>${MONTH})\s?[-~]{1,2}\s?(?<y2>(?:1[5-9]|20|21)\d{2})\k<s>(?<m2>${MONTH})(?![\d.:/])`, 'y'),
+    read: ({ y, m, y2, m2 }) => `${spell(y, m)}부터 ${spell(y2, m2)}`,
+  }),
+  koPattern({
+    class: 'date',
+    rule: 'date/short-year',
+    next: '.',
+    match: /(?<y>\d{2})\.(?<m>0[1-9]|1[0-2])\.(?<d>0[1-9]|[12]\d|3[01])(?![\d:/-]|\.\d)/y,
+    read: ({ y, m, d }) => spell(y, m, d),
+  }),
+  koPattern({
+    class: 'date',
     rule: 'date/year-first',
     next: '-/.·',
     match: new RegExp(String.raw`(?<y>${YEAR})(?<s>[-/·]|\.\s?)(?<m>${MONTH})\k<s>(?<d>${DAY})(?!\d)(?:T(?=\d\d:))?`, 'y'),
@@ -74,7 +88,7 @@ export const dateRules: readonly Rule[] = [
     class: 'date',
     rule: 'date/event',
     next: '·・ㆍ•.',
-    match: /(?<m>1[0-2]|[1-9])(?:[·・ㆍ•]|\.(?=\d{1,2}\s?(?:전쟁|사변|광복|민주|혁명|운동|절|사태|참사|항쟁|만세)))(?<d>3[01]|[12]\d|[1-9])(?!\d)/y,
+    match: /(?<m>1[0-2]|[1-9])(?:[·・ㆍ•]|\.(?=\d{1,2}\s?(?:전쟁|사변|광복|민주|혁명|운동|절|사태|참사|항쟁|만세|테러)))(?<d>3[01]|[12]\d|[1-9])(?!\d)/y,
     read: ({ m = '', d = '' }) => koSino(m) + (m === d ? koSino(d) : koDigits(d, '영')),
   }),
   koPattern({

@@ -66,7 +66,7 @@ export const symbolRules: readonly Rule[] = [
   }),
   koPattern({ class: 'abbreviation', rule: 'math/company', first: '㈜㉿', match: /[㈜㉿]/y, read: (_, place) => (place.scope.folded[place.start] === '㈜' ? '주식회사' : '한국산업표준') }),
   koPattern({ class: 'math', rule: 'math/plus-minus', first: '±∓', match: /[±∓]\s?(?<n>\d{1,16}(?:\.\d{1,16})?)/y, read: ({ n = '' }) => `플러스마이너스 ${koAmount(n)}` }),
-  koPattern({ class: 'ordinal', rule: 'math/number', first: '#', match: /#\s?(?<n>\d{1,8})(?![\d.])/y, read: ({ n = '' }) => `${koSino(n)}번` }),
+  koPattern({ class: 'ordinal', rule: 'math/number', first: '#', match: /#\s?(?<n>\d{1,8})(?![\d.]|\p{L})/uy, read: ({ n = '' }) => `${koSino(n)}번` }),
   koPattern({
     class: 'range',
     rule: 'math/wave',

@@ -222,7 +222,7 @@ export function readChain(scope: Scope, index: number): Replacement | undefined 
   };
 }
 
-const WORDS: Record<string, string> = { '/': '斜杠', ':': '比', '.': '点', '~': '到', '-': '' };
+const WORDS: Record<string, string> = { '/': '、', ':': '比', '.': '点', '~': '到', '-': '' };
 
 function chain(scope: Scope, form: NumberForm, unsigned: boolean): string {
   let out = '';
@@ -231,7 +231,8 @@ function chain(scope: Scope, form: NumberForm, unsigned: boolean): string {
     const join = scope.folded.slice(from, part.start).trim();
     const skip = unsigned && part === form.parts[0] ? 1 : 0;
     const written = scope.folded.slice(part.start + skip, part.end);
-    const digits = form.parts.length > 2 || /^0\d/.test(written) || join === '-';
+    const list = join === '/' || scope.folded[part.end] === '/';
+    const digits = (form.parts.length > 2 && !list) || /^0\d/.test(written) || join === '-';
     out += (WORDS[join] ?? '') + (digits && part.decimals === undefined ? zhDigits(part.digits) : zhPlainNumber(written));
     from = part.end;
   }

@@ -36,6 +36,20 @@ export const dateRules: readonly Rule[] = [
   }),
   zhPattern({
     class: 'date',
+    rule: 'date/year-month-range',
+    next: '-/.',
+    match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>${MONTH})\s?[-~]{1,2}\s?(?<y2>(?:1[5-9]|20|21)\d{2})\k<s>(?<m2>${MONTH})(?![\d.:/])`, 'y'),
+    read: ({ y = '', m, y2 = '', m2 }) => `${yearMonthDay(y, m)}到${yearMonthDay(y2, m2)}`,
+  }),
+  zhPattern({
+    class: 'date',
+    rule: 'date/short-year',
+    next: '.',
+    match: /(?<y>\d{2})\.(?<m>0[1-9]|1[0-2])\.(?<d>0[1-9]|[12]\d|3[01])(?![\d:/-]|\.\d)/y,
+    read: ({ y, m, d }) => yearMonthDay(y, m, d),
+  }),
+  zhPattern({
+    class: 'date',
     rule: 'date/year-first',
     next: '-/.·',
     match: new RegExp(String.raw`(?<y>[12]\d{3}|0\d{3})(?<s>[-/.·])(?<m>${MONTH})\k<s>(?<d>${DAY})(?!\d)(?<u>[日号])?(?:T(?=\d\d:))?`, 'y'),

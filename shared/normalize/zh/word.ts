@@ -30,7 +30,7 @@ export const wordRules: readonly Rule[] = [
       const ordinal = /第\s?$/.test(before) || RULERS.test(before);
       const letters = !/^(?:I|X{0,2}(?:IX|IV|V|V?I{1,3}))$/.test(r) || (r === 'V' && !/^\s?(?:期|号线|级)/.test(place.after(3)));
       if (!ordinal && (letters || !ROMAN_AFTER.test(place.after(3)))) return undefined;
-      return (t === undefined ? '' : `${roman(r)}到`) + roman(t ?? r) + (RULERS.test(before) && /路易|亨利|查理|理查|爱德华|乔治|威廉|彼得|詹姆斯/.test(before) && !place.after(2).startsWith('世') ? '世' : '');
+      return (t === undefined ? '' : `${roman(r)}到`) + roman(t ?? r) + (RULERS.test(before) && /亨利|查理|理查|爱德华|乔治|威廉|彼得|詹姆斯|伊丽莎白|腓力|菲利普|凯瑟琳|叶卡捷琳娜|亚历山大|尼古拉|弗里德里希/.test(before) && !place.after(2).startsWith('世') ? '世' : '');
     },
   }),
   zhPattern({

@@ -138,7 +138,7 @@ const READINGS: Record<string, readonly (readonly [string, string])[]> = {
   ],
   'roman and words': [
     ['第III章', '第三章'],
-    ['路易XIV', '路易十四世'],
+    ['路易XIV', '路易十四'],
     ['II期临床', '二期临床'],
     ['α粒子', '阿尔法粒子'],
     ['中国vs日本', '中国对日本'],
