@@ -139,7 +139,8 @@ function plainConv8({ store, x, alpha, name, dilation, levels }: { store: Tensor
     let sum = bias[row] as number;
     for (let tap = 0; tap < kernel; tap++) {
       const from = at + (tap - (kernel - 1) / 2) * dilation;
-      for (let channel = 0; channel < inputs && from >= 0 && from < length; channel++) sum += (weight[(row * inputs + channel) * kernel + tap] as number) * (rounded[from * inputs + channel] as number);
+      if (from < 0 || from >= length) continue;
+      for (let channel = 0; channel < inputs; channel++) sum += (weight[(row * inputs + channel) * kernel + tap] as number) * (rounded[from * inputs + channel] as number);
     }
     return sum;
   });
