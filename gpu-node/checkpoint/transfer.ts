@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 
 /** `sha256` of the contents, or `blob`: git's SHA-1 with its header, which Hugging Face gives for small files. */
@@ -20,6 +21,7 @@ export type TransferOptions = {
   readonly stallMs: number;
 };
 
+/** Failures in a row, without a byte between them. */
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 500;
 /** Without an announced size: no file of a checkpoint is larger. */
@@ -29,14 +31,16 @@ const MAX_BYTES = 8 * 2 ** 30;
 export async function transfer(remote: RemoteFile, path: string, options: TransferOptions): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const part = `${path}.part`;
-  for (let attempt = 1; ; attempt++) {
+  for (let failures = 1; ; failures++) {
+    const before = bytesLeft(path);
     try {
       await fill(remote, part, options);
       break;
     } catch (error) {
       if (options.signal?.aborted === true) throw new CosyError('cancelled', `The download of ${basename(path)} was stopped. Run it again to go on from here.`, { cause: error });
-      if (isCosyError(error) || attempt === ATTEMPTS) throw explained(error, remote.url);
-      await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** (attempt - 1)));
+      if (bytesLeft(path) > before) failures = 1;
+      if (isCosyError(error) || failures === ATTEMPTS) throw explained(error, remote.url);
+      await delay(FIRST_PAUSE_MS * 2 ** (failures - 1), undefined, { signal: options.signal }).catch(() => undefined);
     }
   }
   await check(remote, part, path);
