@@ -56,7 +56,7 @@ export const dateRules: readonly Rule[] = [
     next: '-/.',
     match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?!\d))(?![\d.:%]|\s?[年人個円])月?`, 'y'),
     read: ({ y, m = '', s }, place) => {
-      if (s !== '/' && m.length === 1) return undefined;
+      if (s === '.' && m.length === 1) return undefined;
       return s === '.' && /^[\s\p{L}%]/u.test(place.after(1)) ? undefined : spell(y, m);
     },
   }),

@@ -56,7 +56,7 @@ export const dateRules: readonly Rule[] = [
     next: '-/.',
     match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?!\d))(?![\d.:%]|\s?[년명개원])`, 'y'),
     read: ({ y, m = '', s }, place) => {
-      if (s !== '/' && m.length === 1) return undefined;
+      if (s === '.' && m.length === 1) return undefined;
       return s === '.' && /^\s?[\p{L}%]/u.test(place.after(2)) ? undefined : spell(y, m);
     },
   }),
@@ -64,7 +64,7 @@ export const dateRules: readonly Rule[] = [
     class: 'date',
     rule: 'date/month-year',
     next: '-/',
-    match: /(?<m>0[1-9]|1[0-2])[-/](?<y>(?:19|20)\d{2})(?![\d:]|\s?년)/y,
+    match: /(?<m>1[0-2]|0?[1-9])[-/](?<y>(?:19|20)\d{2})(?![\d:]|\s?년)/y,
     read: ({ y, m }) => spell(y, m),
   }),
   koPattern({

@@ -186,7 +186,7 @@ function readRange({ a = '', s = '', b = '' }: Groups, place: Place): string | u
   const source = place.scope.folded.slice(place.start, place.end);
   if (dash === 'minus' || dash === 'digits') return undefined;
   if (/^0\d/.test(a) && !/[.]/.test(a)) return undefined;
-  if (falls(a, b) && s === '' && source.includes('-') && /^\s?(?:$|[，。,.；;！!？?、）)])/.test(after)) {
+  if (falls(a, b) && s === '' && source.includes('-') && !COUNTED.test(after) && !/^\s?[月日号號楼层级班页章节%℃°A-Za-z]/.test(after)) {
     return `${zhAmount(a)}${source.length === place.scope.folded.trim().length ? '减' : '比'}${zhAmount(b)}`;
   }
   if (/至|到/.test(source) && s === '') {

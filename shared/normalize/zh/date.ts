@@ -66,8 +66,9 @@ export const dateRules: readonly Rule[] = [
     class: 'date',
     rule: 'date/year-month',
     next: '-/.',
-    match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?=\s?月))(?![\d.%])(?<u>\s?月)?`, 'y'),
+    match: new RegExp(String.raw`(?<y>(?:1[5-9]|20|21)\d{2})(?<s>[-/.])(?<m>0[1-9]|1[0-2]|[1-9](?!\d))(?![\d.%:]|\s?[年元个個人])(?<u>\s?月)?`, 'y'),
     read: ({ y = '', m = '', s, u }, place) => {
+      if (s === '.' && m.length === 1 && u === undefined) return undefined;
       const decimal = s === '.' && u === undefined && /^\s?[\p{Script=Han}A-Za-z%]/u.test(place.after(2));
       return decimal ? undefined : `${zhDigits(y)}年${zhCardinal(m, true)}月`;
     },
@@ -76,7 +77,7 @@ export const dateRules: readonly Rule[] = [
     class: 'date',
     rule: 'date/month-year',
     next: '-/',
-    match: new RegExp(String.raw`(?<m>0[1-9]|1[0-2])(?<s>[-/])(?<y>(?:19|20)\d{2})(?!\d)`, 'y'),
+    match: new RegExp(String.raw`(?<m>1[0-2]|0?[1-9])(?<s>[-/])(?<y>(?:19|20)\d{2})(?![\d.:]|\s?[年元个個人])`, 'y'),
     read: ({ y = '', m = '' }) => `${zhDigits(y)}年${zhCardinal(m, true)}月`,
   }),
   zhPattern({
