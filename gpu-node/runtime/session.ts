@@ -7,6 +7,9 @@ import * as ort from 'onnxruntime-node';
 import { basename } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
 
+// what fails is thrown; ONNX Runtime's own log would print the same again, in its words
+ort.env.logLevel = 'fatal';
+
 export type Device = 'cpu' | 'cuda' | 'tensorrt';
 
 /** A tensor in host memory, row-major. float16 is `Float16Array`; int64 is `BigInt64Array`. */
