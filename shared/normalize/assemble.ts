@@ -29,6 +29,7 @@ export function assemble(plain: string, placed: readonly Placed[]): Assembled {
     if (one.reading === '') {
       if (one.class === 'control') out.push(blankBetween(out.last, plain[end] ?? ''));
       else if ((out.last === '' || out.last === ' ') && plain[end] === ' ') end++;
+      else if (isLetter(out.last) && isLetter(plain[end] ?? '')) out.push(' ');
     } else if (needsBlank(out.last, one.reading[0] ?? '', one.language)) out.push(' ');
     spans.push({ ...one, source: plain.slice(one.start, one.end), spokenStart: out.length, spokenEnd: out.length + one.reading.length });
     out.push(one.reading);

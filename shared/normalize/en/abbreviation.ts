@@ -64,7 +64,7 @@ function isTitle(small: string): boolean {
 
 function withStop(scope: Scope, end: number, small: string, written: string): string | undefined {
   const name = match(/\s{1,2}["']?[A-Z]/y, scope, end) !== undefined;
-  const digit = match(/\s?#?\d/y, scope, end) !== undefined;
+  const digit = match(/\s?#?(?:\d|[IVXLC]+(?![A-Za-z]))/y, scope, end) !== undefined;
   if (small === 'dr') return streetBefore(scope, end) && !name ? 'drive' : 'doctor';
   if (small === 'st') return name && !/\d(?:st|nd|rd|th)? $/.test('') ? saintOrStreet(scope, end) : 'street';
   if (small === 'p') return digit ? 'page' : undefined;

@@ -1,7 +1,7 @@
 /** Plain numbers: cardinals, decimals, years, codes, ordinals, decades, and numbers glued to letters. */
 import type { NumberPart, Replacement, Scope } from '../contract.ts';
 import { integer, match, say, shaped, single, word, wordAfter, wordBefore } from './look.ts';
-import { cardinal, number, ordinal, pairs, plural, spell, unsigned, year } from './number.ts';
+import { cardinal, number, ordinal, pairs, plural, spell, twoDigits, unsigned, year } from './number.ts';
 
 const YEAR_BEFORE = new Set(
   ('in since by from until till during year years of before after late early mid circa ca around between and to spring summer autumn fall winter ' +
@@ -86,6 +86,9 @@ function bareInteger(scope: Scope, index: number, part: NumberPart, digits: stri
     const offset = /(?:UTC|GMT)-$/.test(scope.folded.slice(Math.max(0, start - 4), start));
     return offset ? say('cardinal/offset', 'time', start - 1, end, `minus ${cardinal(digits)}`) : gluedNumber(part, digits);
   }
+  if (digits.length === 2 && match(/(?<![\p{L}\p{N}])'\d\d(?!['\d])/uy, scope, start - 1) !== undefined) {
+    return say('cardinal/short-year', 'date', start - 1, end, digits.startsWith('0') ? twoDigits(digits) : cardinal(digits));
+  }
   if (/^0\d/.test(digits) || digits.length > LONGEST_AMOUNT) return asCode();
   if (digits.length > 2 && isCode(scope, index)) return asCode();
   return looksLikeYear(scope, index, digits, end) ? asYear() : asAmount();
@@ -141,10 +144,11 @@ export function chain(scope: Scope, index: number): Replacement | undefined {
   if (form?.kind !== 'number') return undefined;
   const names: Record<string, string> = { '.': ' point ', '/': ', ', ':': ' ', '-': ' ', '~': ' to ' };
   const dotted = /^N(?:\.N)+$/.test(form.shape);
+  const code = /^N(?:-N){3,}$/.test(form.shape) || isCode(scope, index);
   const pieces = form.parts.map((part, at) => {
     const join = at === 0 ? '' : (names[scope.folded[part.start - 1] ?? ''] ?? ' ');
     const integers = part.decimals === undefined && part.exponent === undefined && !part.grouped;
-    const coded = integers && (part.digits.length > 4 || part.digits.startsWith('0'));
+    const coded = integers && (code || part.digits.length > 4 || part.digits.startsWith('0'));
     const words = coded ? `${part.sign === '' ? '' : 'minus '}${spell(part.digits)}` : at === 0 ? number(part) : unsigned(part);
     return join + words;
   });

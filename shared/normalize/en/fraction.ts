@@ -1,6 +1,7 @@
 /** Fractions: `1/2`, `23 4/5`, `2/4th`, `½`, `2½`. */
 import type { Replacement, Scope } from '../contract.ts';
 import { integer, match, say, shaped, single, wordBefore } from './look.ts';
+import { unitBehind } from './measure.ts';
 import { cardinal, ordinal, plural } from './number.ts';
 
 const VULGAR: Record<string, readonly [string, string]> = {
@@ -57,7 +58,9 @@ export function mixed(scope: Scope, index: number): Replacement | undefined {
   if (Number(top.digits) >= Number(bottom.digits) || bottom.digits.length > LONGEST_DENOMINATOR) return undefined;
   const suffix = match(/(?:st|nd|rd|th)s?(?![A-Za-z])/y, scope, form.end)?.[0].length ?? 0;
   const words = top.digits === '1' && bottom.digits === '2' ? 'a half' : fractionWords(top.digits, bottom.digits);
-  return say('fraction/mixed', 'fraction', whole.start, form.end + suffix, `${whole.sign === '-' ? 'minus ' : ''}${cardinal(whole.digits)} and ${words}`);
+  const unit = suffix === 0 ? unitBehind(scope, form.end) : undefined;
+  const said = `${whole.sign === '-' ? 'minus ' : ''}${cardinal(whole.digits)} and ${words}`;
+  return say('fraction/mixed', unit === undefined ? 'fraction' : 'measure', whole.start, unit?.end ?? form.end + suffix, unit === undefined ? said : `${said} ${unit.words}`);
 }
 
 /** `2½` starting at its number. */

@@ -11,7 +11,7 @@ const UNITS: Record<string, readonly [string, string?]> = {
   metre: ['meter'], gram: ['gram'], tonne: ['ton'], litre: ['liter'], second: ['second'], hertz: ['hertz', 'hertz'], watt: ['watt'], volt: ['volt'], ampere: ['ampere'], ohm: ['ohm'],
   joule: ['joule'], newton: ['newton'], pascal: ['pascal'], bar: ['bar'], farad: ['farad'], henry: ['henry', 'henries'], calorie: ['calorie'], 'watt-hour': ['watt hour'], 'ampere-hour': ['amp hour'],
   electronvolt: ['electron volt'], mole: ['mole'], byte: ['byte'], bit: ['bit'], 'bit-per-second': ['bit per second', 'bits per second'], sievert: ['sievert'], becquerel: ['becquerel'], gray: ['gray'],
-  tesla: ['tesla', 'tesla'], candela: ['candela', 'candelas'], lumen: ['lumen'], lux: ['lux', 'lux'], parsec: ['parsec'], pixel: ['pixel'], kelvin: ['kelvin', 'kelvin'],
+  tesla: ['tesla', 'tesla'], candela: ['candela', 'candelas'], lumen: ['lumen'], lux: ['lux', 'lux'], parsec: ['parsec'], pixel: ['pixel'], kelvin: ['kelvin', 'kelvin'], pH: ['pH', 'pH'],
   celsius: ['degree Celsius', 'degrees Celsius'], fahrenheit: ['degree Fahrenheit', 'degrees Fahrenheit'], degree: ['degree'], arcminute: ['minute'], arcsecond: ['second'],
   hectare: ['hectare'], acre: ['acre'], inch: ['inch', 'inches'], foot: ['foot', 'feet'], yard: ['yard'], mile: ['mile'], 'nautical-mile': ['nautical mile'], 'light-year': ['light year'], 'astronomical-unit': ['astronomical unit'],
   ounce: ['ounce'], pound: ['pound'], stone: ['stone', 'stone'], gallon: ['gallon'], quart: ['quart'], pint: ['pint'], teaspoon: ['teaspoon'], tablespoon: ['tablespoon'], 'cubic-centimetre': ['c c', 'c c'],
@@ -43,6 +43,13 @@ export function measure(scope: Scope, index: number): Replacement | undefined {
   const values = `${pressure ?? valueWords(form)}${scale === undefined ? '' : ` ${scale.words}`}`;
   const adjective = gap === '-' || one;
   return say('measure/unit', 'measure', form.start, unit.end, `${values} ${unitWords(unit, adjective)}`);
+}
+
+/** The unit after a mixed fraction, in the plural. */
+export function unitBehind(scope: Scope, at: number): { words: string; end: number } | undefined {
+  const gap = scope.folded[at] === ' ' ? ' ' : '';
+  const unit = unitIn(scope, at + gap.length, gap);
+  return unit && { words: unitWords(unit, false), end: unit.end };
 }
 
 /** `0.1 K`, `2.5K` count thousands; temperatures in kelvin are whole or in the hundreds. */
@@ -118,7 +125,7 @@ export function percent(scope: Scope, index: number): Replacement | undefined {
 export function feet(scope: Scope, index: number): Replacement | undefined {
   const part = single(scope.forms[index]);
   const marked = part && match(/\s?['′]\s?(\d{1,2})(?:\.(\d))?\s?(?:"|″|''|”)/y, scope, part.end);
-  const found = marked ?? (part && (match(/\s?ft\.?\s?(\d{1,2})(?:\.(\d))?\s?in(?![A-Za-z])/y, scope, part.end) ?? (/^[3-8]$/.test(part.digits) ? match(/'(\d|1[01])(?![\d'.:])/y, scope, part.end) : undefined)));
+  const found = marked ?? (part && (match(/\s?ft\.?\s?(\d{1,2})(?:\.(\d))?\s?in(?![A-Za-z])(?:\.(?=\s[a-z]))?/y, scope, part.end) ?? (/^[3-8]$/.test(part.digits) ? match(/'(\d|1[01])(?![\d'.:])/y, scope, part.end) : undefined)));
   if (part === undefined || found === undefined) return undefined;
   const inches = found[1] ?? '';
   const words = `${number(part)} ${isOne(part) ? 'foot' : 'feet'} ${cardinal(inches)}${found[2] === undefined ? '' : ` point ${cardinal(found[2])}`} ${inches === '1' ? 'inch' : 'inches'}`;
@@ -144,7 +151,7 @@ export function sizes(scope: Scope, index: number): Replacement | undefined {
   const part = single(scope.forms[index]);
   if (part === undefined) return undefined;
   const by = match(/\s?[x×X]\s?(\d{1,5})(?:\.(\d{1,3}))?(?:\s?[x×X]\s?(\d{1,5}))?(?![\d^²³]|[A-Za-z]{6}|\.\d|\s?[=+*/])/y, scope, part.end);
-  if (by !== undefined) {
+  if (by !== undefined && isSize(scope, part, by)) {
     const [all, second = '', decimals, third] = by;
     const words = [part.decimals === undefined && part.sign === '' ? size(part.digits) : number(part), size(second) + (decimals === undefined ? '' : ` point ${Array.from(decimals, cardinal).join(' ')}`)];
     if (third !== undefined) words.push(size(third));
@@ -153,6 +160,12 @@ export function sizes(scope: Scope, index: number): Replacement | undefined {
     return say('measure/size', 'measure', part.start, unit?.end ?? end, words.join(' by ') + (unit === undefined ? '' : ` ${unitWords(unit, false)}`));
   }
   return times(scope, index);
+}
+
+/** `6 × 7` multiplies; `4x4`, `1920×1080` and what has a unit are sizes. */
+function isSize(scope: Scope, part: NumberPart, by: RegExpExecArray): boolean {
+  if (!by[0].includes('×') || by[3] !== undefined || part.digits.length > 2) return true;
+  return unitAt(scope.folded, part.end + by[0].length + (scope.folded[part.end + by[0].length] === ' ' ? 1 : 0)) !== undefined;
 }
 
 /** `1920` as screens are said. */
@@ -164,5 +177,5 @@ function size(digits: string): string {
 export function times(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
   if (form?.kind !== 'number' || !/^N(?:[-~]N)?$/.test(form.shape)) return undefined;
-  return match(/[xX×](?![\p{L}\d])/uy, scope, form.end) && say('measure/times', 'measure', form.start, form.end + 1, `${valueWords(form)} times`);
+  return match(/[xX×](?![\p{L}\d]|\s?[-+=*/^])/uy, scope, form.end) && say('measure/times', 'measure', form.start, form.end + 1, `${valueWords(form)} times`);
 }

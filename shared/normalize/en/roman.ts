@@ -62,7 +62,7 @@ export function romanValue(written: string): number {
 function isPartOfName(scope: Scope, index: number): boolean {
   const form = scope.forms[index];
   if (form === undefined) return true;
-  const around = /^['\d&]|^[-./][A-Za-z\d]/.test(scope.folded.slice(form.end, form.end + 2)) || /[\d'&@#$]$|[A-Za-z\d][./]$/.test(scope.folded.slice(Math.max(0, form.start - 2), form.start));
+  const around = /^(?:'(?!s)|[\d&])|^[-./][A-Za-z\d]/.test(scope.folded.slice(form.end, form.end + 2)) || /[\d'&@#$]$|[A-Za-z\d][./]$/.test(scope.folded.slice(Math.max(0, form.start - 2), form.start));
   return around;
 }
 

@@ -29,6 +29,8 @@ export function symbol(scope: Scope, index: number): Replacement | undefined {
   if (counted !== undefined) return made(counted, form.end, 'cardinal');
   if (sign === '/') return divided(before, after, scope.folded[form.start - 2], scope.folded[form.end + 1]) ? made('divided by', form.end, 'math') : undefined;
   if (SILENT.has(sign)) return made('');
+  const tag = sign === '<' ? match(/<\/?[A-Za-z][\w-]{0,15}(?:\s[^<>]{0,100})?\/?>/y, scope, form.start) : undefined;
+  if (tag !== undefined) return made('', form.start + tag[0].length);
   if ('*_~|#=^+-<>'.includes(sign)) {
     const run = match(/[*_~|#=^+<>`-]{2,2000}/y, scope, form.start)?.[0] ?? sign;
     if (sign === '+' && LETTER.test(before) && /^\++$/.test(run)) return made(Array.from(run, () => 'plus').join(' ').slice(0, 400), form.start + run.length);

@@ -30,7 +30,8 @@ export function clock(scope: Scope, index: number): Replacement | undefined {
   const second = join === undefined ? undefined : clockAt(scope, first.end + join[0].length, first.half);
   const last = second ?? first;
   const zone = zoneAt(scope, last.end, last.half || /^N(?::N)+/.test(form.shape));
-  const words = second === undefined ? first.words : `${first.words} to ${second.words}`;
+  const from = second?.half === true ? first.words.replace(" o'clock", '') : first.words;
+  const words = second === undefined ? first.words : `${from} to ${second.words}`;
   const named = match(/\s(?:Eastern|Central|Mountain|Pacific|Greenwich|Local)/y, scope, last.end) !== undefined;
   const end = named ? last.end : keepStop(scope, zone?.end ?? last.end);
   return end < form.end ? undefined : say('time/clock', 'time', form.start, end, `${words}${zone?.words ?? ''}`);
@@ -84,8 +85,8 @@ function zoneAt(scope: Scope, at: number, certain: boolean): { end: number; word
 export function duration(scope: Scope, index: number): Replacement | undefined {
   const form = scope.forms[index];
   if (form?.kind !== 'number') return undefined;
-  const found = match(/(\d{1,3})\s?(?:h|hrs?\.?,?)\s?(\d{1,2})(?:\s?(?:m|mins?\.?,?)(?:\s?(\d{1,2})\s?(?:s|secs?))?)?(?![\p{L}\d]|\.\d)/uy, scope, form.start);
-  const short = found ?? match(/(\d{1,3})\s?(?:m|mins?\.?,?)\s?(\d{1,2})\s?(?:s|secs?)(?![\p{L}\d])/uy, scope, form.start);
+  const found = match(/(\d{1,3})\s?(?:h|hrs?\.?,?)\s?(\d{1,2})(?:\s?(?:m|mins?\.?,?)(?:\s?(\d{1,2})\s?(?:s|secs?(?:\.(?=\s[a-z]))?))?)?(?![\p{L}\d]|\.\d)/uy, scope, form.start);
+  const short = found ?? match(/(\d{1,3})\s?(?:m|mins?\.?,?)\s?(\d{1,2})\s?(?:s|secs?(?:\.(?=\s[a-z]))?)(?![\p{L}\d])/uy, scope, form.start);
   if (short === undefined) return undefined;
   const values = short.slice(1).filter((value): value is string => value !== undefined);
   const names = found === undefined ? ['minute', 'second'] : ['hour', 'minute', 'second'];

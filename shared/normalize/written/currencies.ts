@@ -4,7 +4,7 @@ export type Currency = { code: string; end: number };
 
 /** `¥` is yen or yuan: 'JPY/CNY', the language decides. */
 const SIGNS: readonly (readonly [string, string])[] = [
-  ['US$', 'USD'], ['AU$', 'AUD'], ['CA$', 'CAD'], ['HK$', 'HKD'], ['NT$', 'TWD'], ['NZ$', 'NZD'], ['MX$', 'MXN'], ['A$', 'AUD'], ['C$', 'CAD'], ['S$', 'SGD'],
+  ['USD$', 'USD'], ['CAD$', 'CAD'], ['AUD$', 'AUD'], ['US$', 'USD'], ['AU$', 'AUD'], ['CA$', 'CAD'], ['HK$', 'HKD'], ['NT$', 'TWD'], ['NZ$', 'NZD'], ['MX$', 'MXN'], ['A$', 'AUD'], ['C$', 'CAD'], ['S$', 'SGD'],
   ['R$', 'BRL'], ['CN¥', 'CNY'], ['JP¥', 'JPY'], ['RMB¥', 'CNY'], ['$', 'USD'], ['€', 'EUR'], ['£', 'GBP'], ['¥', 'JPY/CNY'], ['₩', 'KRW'],
   ['₹', 'INR'], ['₽', 'RUB'], ['฿', 'THB'], ['₫', 'VND'], ['₱', 'PHP'], ['₺', 'TRY'], ['₴', 'UAH'], ['₦', 'NGN'], ['₪', 'ILS'], ['₿', 'BTC'],
   ['₸', 'KZT'], ['₡', 'CRC'], ['₲', 'PYG'], ['₵', 'GHS'], ['₭', 'LAK'], ['₮', 'MNT'],

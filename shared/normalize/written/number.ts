@@ -26,6 +26,8 @@ export function startsNumber(folded: string, at: number): boolean {
 export function scanNumber(folded: string, at: number): NumberForm {
   const runs: Run[] = [];
   let run: Run | undefined = scanRun(folded, at, '');
+  // An exponent ends with its digits: what follows is the next term.
+  if (folded[at - 1] === '^' && run.digits !== '') return compose(folded, at, [run]);
   while (run !== undefined) {
     runs.push(run);
     run = nextRun(folded, run.end);

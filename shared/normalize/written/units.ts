@@ -101,6 +101,7 @@ function powerAt(folded: string, at: number, unit: string): { value: 1 | 2 | 3; 
 function relaxed(symbol: string): string {
   const small: Record<string, string> = { HZ: 'Hz', KHZ: 'kHz', MHZ: 'MHz', GHZ: 'GHz', Khz: 'kHz', khz: 'kHz', Mhz: 'MHz', mhz: 'MHz', Ghz: 'GHz', ghz: 'GHz', hz: 'Hz', Kw: 'kW', KW: 'kW', kw: 'kW', KWH: 'kWh', kwh: 'kWh', KWh: 'kWh', KV: 'kV', gb: 'GB', Gb: 'Gb', mb: 'MB', tb: 'TB', kb: 'kB', db: 'dB', DB: 'dB', mah: 'mAh', MAH: 'mAh', kpa: 'kPa', mpa: 'MPa', Mpbs: 'Mbps', mbps: 'Mbps', kbps: 'kbps', gbps: 'Gbps', MPH: 'mph', RPM: 'rpm', FPS: 'fps', BPM: 'bpm', PPM: 'ppm', PSI: 'psi', DPI: 'dpi', KPH: 'kph' };
   if (small[symbol] !== undefined) return small[symbol];
+  if (symbol === 'kms') return 'km';
   return /^(?:K[MG]|C[MC]|MM|M[LG]|Km|Kg|Cm|Ml|ML|Mm|KMH|KGS?|kgs|LBS?|Lbs?|OZ|Oz|FT|Ft|Kcal|KCAL|Ha)$/.test(symbol) ? symbol.toLowerCase().replace('kgs', 'kg') : symbol;
 }
 
