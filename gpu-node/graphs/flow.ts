@@ -13,7 +13,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Graph, NONE } from './onnx/graph.ts';
+import { DATA_TYPE, Graph, NONE } from './onnx/graph.ts';
 import { writeModel } from './onnx/write.ts';
 import { LAST } from './layers/conv.ts';
 import { encoder } from './layers/conformer.ts';
@@ -35,7 +35,7 @@ export const GUIDANCE_ROWS = 2;
 /** Weights, and the cache that goes with them: what costs precision elsewhere need not keep its keys in float32. */
 const FORMATS: Readonly<Record<Precision, { readonly format: WeightFormat; readonly cache: CacheType }>> = {
   fp32: { format: 'float32', cache: 'float32' },
-  fp16: { format: 'float32', cache: 'float16' },
+  fp16: { format: 'float16', cache: 'float16' },
   int8: { format: 'int8-column', cache: 'float16' },
   int4: { format: 'int4', cache: 'float16' },
 };
@@ -63,7 +63,7 @@ export type FlowFiles = {
 
 export const flow: Network = {
   stage: 'flow',
-  precisions: ['int8', 'fp32'],
+  precisions: ['int8', 'fp32', 'fp16'],
   write(checkpoint, directory, precision) {
     const config = checkpoint.config.flow;
     const { format, cache } = FORMATS[precision];
@@ -80,7 +80,7 @@ export type FlowGraphOptions = { readonly store: TensorStore; readonly config: F
 /** `taps`: adds every named intermediate value as an output `tap_NAME`. */
 export function encoderGraph({ store, config, format }: FlowGraphOptions, { taps = false } = {}): Graph {
   const graph = new Graph('flow-encoder');
-  const weights = new Weights(graph, store, format);
+  const weights = new Weights(graph, store, format).wide();
   const { hiddenSize, heads, blocks, upBlocks } = config.encoder;
   const ratio = config.tokenMelRatio;
   const state = (layers: number, length: string): readonly Dimension[] => [layers, 2, heads, length, hiddenSize / heads];
@@ -111,7 +111,7 @@ export function solveGraph({ store, config, format, cache, pages: pageCount }: F
   const { attentions, convolutions } = pastSizes(config);
   const width = convolutions.reduce((sum, size) => sum + size, 0);
   const frames = [1, 'frames', melBins] as const;
-  const condition = conditionRows(graph, config, projectSpeaker(graph, weights, config));
+  const condition = conditionRows(graph, config, projectSpeaker(graph, weights.wide(), config));
   const noise = graph.input('noise', 'float32', frames);
   const time = graph.input('time', 'float32', ['steps']);
   const dt = graph.input('dt', 'float32', ['steps']);
@@ -127,16 +127,17 @@ export function solveGraph({ store, config, format, cache, pages: pageCount }: F
   const x = body.input('step_x', 'float32', frames);
   const biases = body.input('step_biases', 'float32', ['biases']);
   const stepDt = body.input('step_dt', 'float32', []);
-  const past = new CachedPast({ body, config, cache, pageCount, keptFrom, tails: body.input('step_tails', 'float32', [GUIDANCE_ROWS, 2, width]) });
-  const input = body.op('Concat', [body.op('Expand', [x, graph.ints([GUIDANCE_ROWS, 1, 1])]), condition], { axis: 2 });
-  const each = body.ops('Split', [biases], config.estimator.midStages + 2, { axis: 0, num_outputs: config.estimator.midStages + 2 });
-  const velocity = body.op('Reshape', [estimator(input, { graph: body, weights, config, batch: GUIDANCE_ROWS, past, timeBiases: each }), graph.ints([GUIDANCE_ROWS, -1, melBins])]);
+  const past = new CachedPast({ body, config, cache, type: weights.type, pageCount, keptFrom, tails: body.input('step_tails', 'float32', [GUIDANCE_ROWS, 2, width]) });
+  const input = cast(body, body.op('Concat', [body.op('Expand', [x, graph.ints([GUIDANCE_ROWS, 1, 1])]), condition], { axis: 2 }), 'float32', weights.type);
+  const each = body.ops('Split', [cast(body, biases, 'float32', weights.type)], config.estimator.midStages + 2, { axis: 0, num_outputs: config.estimator.midStages + 2 });
+  const rows = estimator(input, { graph: body, weights, config, batch: GUIDANCE_ROWS, past, timeBiases: each });
+  const velocity = body.op('Reshape', [cast(body, rows, weights.type, 'float32'), graph.ints([GUIDANCE_ROWS, -1, melBins])]);
   const [conditioned = NONE, free = NONE] = body.ops('Split', [velocity], 2, { axis: 0, num_outputs: 2 });
   const guided = body.op('Sub', [body.op('Mul', [conditioned, withGuidance]), body.op('Mul', [free, guidance])]);
   body.output('step_next', body.op('Add', [x, body.op('Mul', [guided, stepDt])]), 'float32', frames);
   const states = past.outputs();
 
-  const scanned = [timeBiases({ graph, weights, config, time }), dt, tails, ...pages];
+  const scanned = [timeBiases({ graph, weights: weights.wide(), config, time }), dt, tails, ...pages];
   const [mel = NONE, ...newStates] = graph.ops('Scan', [noise, ...scanned], 1 + states, { body, num_scan_inputs: scanned.length });
   graph.output('mel', mel, 'float32', frames);
   const names = ['new_tails', ...newNames(attentions)];
@@ -202,6 +203,11 @@ function conditionRows(graph: Graph, config: FlowConfig, speaker: Value): Value 
   return graph.op('Concat', [conditioned, graph.op('Mul', [conditioned, graph.float(0)])], { axis: 0 });
 }
 
+/** `value`, of type `from`, as type `to`. */
+function cast(graph: Graph, value: Value, from: CacheType, to: CacheType): Value {
+  return from === to ? value : graph.op('Cast', [value], { to: DATA_TYPE[to] });
+}
+
 function insert([name, shape]: [string, readonly Dimension[]], type: DataType): [string, DataType, readonly Dimension[]] {
   return [name, type, shape];
 }
@@ -210,7 +216,7 @@ function tapOutputs(graph: Graph): Tap {
   return (name, rows) => graph.output(`tap_${name}`, rows, 'float32', [`${name}_rows`, `${name}_columns`]);
 }
 
-type CachedPastOptions = { readonly body: Graph; readonly config: FlowConfig; readonly cache: CacheType; readonly pageCount: number; readonly keptFrom: Value; readonly tails: Value };
+type CachedPastOptions = { readonly body: Graph; readonly config: FlowConfig; readonly cache: CacheType; readonly type: CacheType; readonly pageCount: number; readonly keptFrom: Value; readonly tails: Value };
 
 /** Reads one Euler step's state from the inputs of the step and declares the new state as its outputs. */
 class CachedPast implements Past {
@@ -225,7 +231,7 @@ class CachedPast implements Past {
     const { body, config, cache, pageCount, tails } = options;
     const { attentions, convolutions } = pastSizes(config);
     this.#options = options;
-    this.#tails = body.ops('Split', [tails, body.ints(convolutions)], convolutions.length, { axis: 2 });
+    this.#tails = body.ops('Split', [cast(body, tails, 'float32', options.type), body.ints(convolutions)], convolutions.length, { axis: 2 });
     const shape = (name: string): readonly Dimension[] => [GUIDANCE_ROWS, config.estimator.heads, `${name.split('_')[0]}_length`, config.estimator.headDim];
     this.#pages = new Map(pageNames(attentions, pageCount).map((name) => [name, body.input(`step_${name}`, cache, shape(name))]));
   }
@@ -238,22 +244,22 @@ class CachedPast implements Past {
   }
 
   attend(keys: Value, values: Value): readonly [Value, Value] {
-    const { body, keptFrom, cache, pageCount } = this.#options;
+    const { body, keptFrom, cache, type, pageCount } = this.#options;
     const layer = this.#newPages.length / 2;
     const join = (own: Value, kind: 'k' | 'v'): Value => {
       const kept = body.op('Slice', [own, keptFrom, body.ints([LAST]), body.ints([2])]);
-      this.#newPages.push(cache === 'float32' ? kept : body.op('Cast', [kept], { to: 10 }));
+      this.#newPages.push(cast(body, kept, type, cache));
       const earlier = Array.from({ length: pageCount }, (_, page) => this.#pages.get(`${kind}${page}_${layer}`) ?? NONE);
-      return body.op('Concat', [...earlier.map((page) => (cache === 'float32' ? page : body.op('Cast', [page], { to: 1 }))), own], { axis: 2 });
+      return body.op('Concat', [...earlier.map((page) => cast(body, page, cache, type)), own], { axis: 2 });
     };
     return [join(keys, 'k'), join(values, 'v')];
   }
 
   /** Declares the outputs after `step_next` and returns how many they are. */
   outputs(): number {
-    const { body, config, cache } = this.#options;
+    const { body, config, cache, type } = this.#options;
     const { convolutions } = pastSizes(config);
-    body.output('step_new_tails', body.op('Concat', this.#newTails, { axis: 2 }), 'float32', [GUIDANCE_ROWS, 2, convolutions.reduce((sum, size) => sum + size, 0)]);
+    body.output('step_new_tails', cast(body, body.op('Concat', this.#newTails, { axis: 2 }), type, 'float32'), 'float32', [GUIDANCE_ROWS, 2, convolutions.reduce((sum, size) => sum + size, 0)]);
     const shape = [GUIDANCE_ROWS, config.estimator.heads, 'kept', config.estimator.headDim] as const;
     for (const [index, value] of this.#newPages.entries()) body.output(`step_new_${index}`, value, cache, shape);
     return 1 + this.#newPages.length;

@@ -59,7 +59,6 @@ export class PagePool {
 /** Nothing computed yet. */
 export function emptyState(config: FlowConfig, steps: number): FlowState {
   const { hiddenSize, heads, blocks, upBlocks } = config.encoder;
-  const zeros = (...dims: number[]): Tensor => ({ type: 'float32', dims, data: new Float32Array(dims.reduce((product, size) => product * size, 1)) });
   const past = (layers: number): Tensor => zeros(layers, 2, heads, 0, hiddenSize / heads);
   const encoder = { lookahead_tail: zeros(1, 2, hiddenSize), up_tail: zeros(1, 2 * config.tokenMelRatio, hiddenSize), past: past(blocks), up_past: past(upBlocks) };
   const width = pastSizes(config).convolutions.reduce((sum, size) => sum + size, 0);
@@ -118,6 +117,10 @@ function newPage(config: FlowConfig, { frames, steps, type }: { readonly frames:
     type === 'float32' ? { type, dims, data: new Float32Array(memory, 4 * size * index, size) } : { type, dims, data: new Float16Array(memory, 2 * size * index, size) },
   );
   return { frames, tensors };
+}
+
+function zeros(...dims: number[]): Tensor {
+  return { type: 'float32', dims, data: new Float32Array(dims.reduce((product, size) => product * size, 1)) };
 }
 
 function fail(): never {

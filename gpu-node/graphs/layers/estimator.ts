@@ -34,12 +34,12 @@ export type EstimatorOptions = {
   readonly config: FlowConfig;
   readonly batch: number;
   readonly past: Past;
-  /** (1 or B, C) float32 for each resnet, in order: `timeBiases`. */
+  /** (1 or B, C) for each resnet, in order: `timeBiases`. */
   readonly timeBiases: readonly Value[];
   readonly tap?: Tap;
 };
 
-/** input (B, F, inChannels) → velocity [B·F, melBins]. */
+/** input (B, F, inChannels) → velocity [B·F, melBins], both in the type of `weights`. */
 export function estimator(input: Value, options: EstimatorOptions): Value {
   const { graph, weights, config, tap } = options;
   const net = new Net(options);
@@ -77,7 +77,8 @@ export function pastSizes(config: FlowConfig): { readonly attentions: number; re
 
 /**
  * Time (n) → what each resnet adds, [n, C] each: sinusoidal embedding, two linear layers, then Mish and the resnet's own
- * linear (matcha/models/components/decoder.py SinusoidalPosEmb, TimestepEmbedding, ResnetBlock1D). Depends on t only.
+ * linear (matcha/models/components/decoder.py SinusoidalPosEmb, TimestepEmbedding, ResnetBlock1D). `weights` are float32: it
+ * depends on t only and costs nothing.
  */
 export function timeBiases({ graph, weights, config, time, tap }: { readonly graph: Graph; readonly weights: Weights; readonly config: FlowConfig; readonly time: Value; readonly tap?: Tap }): Value {
   const half = config.estimator.inChannels / 2;
@@ -90,7 +91,7 @@ export function timeBiases({ graph, weights, config, time, tap }: { readonly gra
   const activated = graph.op('Mul', [inner, graph.op('Sigmoid', [inner])]);
   const hidden = weights.linear(graph, activated, `${ESTIMATOR}.time_mlp.linear_2`, { exact: true });
   tap?.('time_mlp', hidden);
-  const shared = mish(graph, hidden);
+  const shared = mish(graph, hidden, weights);
   const each = resnetNames(config).map((name) => weights.linear(graph, shared, `${name}.mlp.1`, { exact: true }));
   return graph.op('Concat', each, { axis: 1 });
 }
@@ -101,11 +102,12 @@ export function sinesCosines(graph: Graph, angles: Value): Value {
   return graph.op('Cast', [graph.op('Concat', [graph.op('Sin', [wide]), graph.op('Cos', [wide])], { axis: 1 })], { to: DATA_TYPE.float32 });
 }
 
-/** x · tanh(softplus(x)) = x · n / (n + 2) with n = eˣ(eˣ + 2); eˣ is capped where the quotient is 1 in float32. */
-export function mish(graph: Graph, x: Value): Value {
-  const e = graph.op('Exp', [graph.op('Min', [x, graph.float(20)])]);
-  const n = graph.op('Mul', [e, graph.op('Add', [e, graph.float(2)])]);
-  return graph.op('Mul', [x, graph.op('Div', [n, graph.op('Add', [n, graph.float(2)])])]);
+/** x · tanh(softplus(x)) = x · n / (n + 2) with n = eˣ(eˣ + 2); x is capped where the quotient is 1 to the type's precision. */
+export function mish(graph: Graph, x: Value, weights: Weights): Value {
+  const two = weights.scalar(graph, 2);
+  const e = graph.op('Exp', [graph.op('Min', [x, weights.scalar(graph, weights.type === 'float32' ? 20 : 5)])]);
+  const n = graph.op('Mul', [e, graph.op('Add', [e, two])]);
+  return graph.op('Mul', [x, graph.op('Div', [n, graph.op('Add', [n, two])])]);
 }
 
 class Net {
@@ -138,7 +140,7 @@ class Net {
   /** Convolution, LayerNorm, Mish. */
   block(name: string, rows: Value, channels: number): Value {
     const { graph, weights } = this.#options;
-    return mish(graph, weights.layerNorm(graph, this.causal(`${name}.block.0`, rows, channels), `${name}.block.2`, LAYER_NORM_EPSILON));
+    return mish(graph, weights.layerNorm(graph, this.causal(`${name}.block.0`, rows, channels), `${name}.block.2`, LAYER_NORM_EPSILON), weights);
   }
 
   /** (B, F, C) → [B·F, C] */

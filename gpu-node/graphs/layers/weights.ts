@@ -4,7 +4,7 @@
  */
 import { CosyError } from '../../../shared/errors/index.ts';
 import { MICROSOFT, NONE, bytesOf } from '../onnx/graph.ts';
-import { BLOCK, once, quantizeBlocks, quantizeColumns } from './quantize.ts';
+import { BLOCK, floatWeight, once, quantizeBlocks, quantizeColumns } from './quantize.ts';
 import { exactWeightLevels } from './vnni.ts';
 import type { TensorStore } from '../../checkpoint/types.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
@@ -20,10 +20,28 @@ export class Weights {
   /** How matrices are stored; vectors stay float32. */
   readonly format: WeightFormat;
 
+  /** What the rows are: float16 with float16 weights, else float32. */
+  readonly type: 'float32' | 'float16';
+
   constructor(root: Graph, store: TensorStore, format: WeightFormat) {
     this.root = root;
     this.store = store;
     this.format = format;
+    this.type = format === 'float16' ? 'float16' : 'float32';
+  }
+
+  /** The same tensors in float32, for parts that are small and should be exact. */
+  wide(): Weights {
+    return this.type === 'float32' ? this : new Weights(this.root, this.store, 'float32');
+  }
+
+  /** A number of the rows' type. */
+  scalar(graph: Graph, value: number): Value {
+    return this.type === 'float32' ? graph.float(value) : graph.weight(`half/${value}`, 'float16', [], () => bytesOf(Float16Array.of(value)));
+  }
+
+  #weight(name: string, shape: readonly number[], values: () => Float32Array): Value {
+    return floatWeight(this.root, this.type === 'float32' ? name : `${name}/half`, { shape, type: this.type, values });
   }
 
   /** Throws `checkpoint_invalid` naming an absent tensor. */
@@ -33,9 +51,9 @@ export class Weights {
     return info.shape;
   }
 
-  /** The tensor as it is stored, as float32. */
+  /** The tensor as it is stored, in the rows' type. */
   tensor(name: string): Value {
-    return this.root.floats(name, this.shape(name), () => this.store.float32(name));
+    return this.#weight(name, this.shape(name), () => this.store.float32(name));
   }
 
   /** rows [M, inputs] → [M, outputs] with `name.weight` (outputs, inputs[, 1]) and, unless `bias` is false, `name.bias`. */
@@ -53,10 +71,10 @@ export class Weights {
     return this.multiply(graph, rows, { name: tensors.join('+'), outputs, inputs, values: () => concatenate(tensors.map((tensor) => this.store.float32(tensor))) });
   }
 
-  /** rows [M, inputs] · Wᵀ + bias. `bias`: a value of shape [outputs] or [M, outputs]. `exact` keeps this matrix float32. */
+  /** rows [M, inputs] · Wᵀ + bias. `bias`: a value of shape [outputs] or [M, outputs]. `exact` keeps this matrix in the rows' type. */
   multiply(graph: Graph, rows: Value, matrix: Matrix, { bias = NONE, exact = false }: { readonly bias?: Value; readonly exact?: boolean } = {}): Value {
     const { name, outputs, inputs, values } = matrix;
-    const format = exact || inputs % BLOCK !== 0 ? 'float32' : this.format;
+    const format = exact || inputs % BLOCK !== 0 ? this.type : this.format;
     if (format === 'int8' || format === 'int4') {
       const bits = format === 'int8' ? 8 : 4;
       const shared = once(() => quantizeBlocks(values(), { outputs, inputs, bits }), 2);
@@ -71,7 +89,7 @@ export class Weights {
       const scales = this.root.weight(`${name}/scales`, 'float32', [outputs], () => bytesOf(shared().scales));
       return graph.op('DynamicQuantizeMatMul', [rows, packed, scales, NONE, ...(bias === NONE ? [] : [bias])], {}, { domain: MICROSOFT });
     }
-    return graph.op('Gemm', [rows, this.root.floats(name, [outputs, inputs], values), ...(bias === NONE ? [] : [bias])], { transB: 1 });
+    return graph.op('Gemm', [rows, this.#weight(name, [outputs, inputs], values), ...(bias === NONE ? [] : [bias])], { transB: 1 });
   }
 
   /** LayerNorm over channels with `name.weight` and `name.bias`. */

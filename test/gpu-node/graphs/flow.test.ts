@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openCheckpoint } from '../../../gpu-node/checkpoint/index.ts';
 import { flow } from '../../../gpu-node/graphs/flow.ts';
+import { openFlow } from '../../../gpu-node/mel/index.ts';
 import { runners } from '../../../gpu-node/parity/flow.ts';
 import { openCases, runCase } from '../../../gpu-node/parity/run.ts';
 import { graphOpener } from '../../../gpu-node/runtime/session.ts';
@@ -29,3 +30,30 @@ test.each(Object.keys(runners))('%s equals the official modules within its toler
   const failures = report.outputs.filter(({ passed }) => !passed).map(({ name, maxDifference, rmsDifference, tolerance, note }) => ({ name, maxDifference, rmsDifference, tolerance, note }));
   expect({ error: report.error, failures }).toEqual({ error: undefined, failures: [] });
 });
+
+/** Root mean square of the difference to fp32, relative to the mel, offline and in blocks. Random weights are harsh: the bundled voice is at a third. */
+const LIMITS = { fp32: 0, int8: 0.05, fp16: 0.002 } as const;
+
+test('smaller weights and caches stay within their stated distance of fp32', async () => {
+  const mels = new Map<string, Float32Array>();
+  for (const precision of ['fp32', 'int8', 'fp16'] as const) {
+    const directory = join(folder, precision);
+    mkdirSync(directory);
+    flow.write(context.checkpoint, directory, precision);
+    const stage = await openFlow({ directory, config: context.checkpoint.config.flow, open: context.open });
+    const voice = { embedding: new Float32Array(context.checkpoint.config.speakerDim).fill(0.1) };
+    const speechTokens = Int32Array.from({ length: 60 }, (_, i) => (i * 397) % context.checkpoint.config.flow.vocabSize);
+    const whole = await stage.offline({ ...voice, speechTokens });
+    const blocks = await stage.stream(await stage.voiceState(voice)).push(speechTokens, { last: true });
+    await stage.close();
+    for (const [way, mel] of [['offline', whole], ['blocks', blocks]] as const) {
+      mels.set(`${precision} ${way}`, mel);
+      expect(relativeRms(mel, mels.get(`fp32 ${way}`) ?? mel), `${precision} ${way}`).toBeLessThanOrEqual(LIMITS[precision]);
+    }
+  }
+});
+
+function relativeRms(actual: Float32Array, expected: Float32Array): number {
+  const squares = expected.reduce((sum, value, i) => sum + (value - (actual[i] ?? Number.NaN)) ** 2, 0);
+  return Math.sqrt(squares / expected.reduce((sum, value) => sum + value * value, 0));
+}
