@@ -54,9 +54,12 @@ function fold(text: string): string {
 
 const LATIN: Readonly<Record<string, string>> = { ß: 'ss', æ: 'ae', Æ: 'AE', œ: 'oe', Œ: 'OE', ø: 'o', Ø: 'O', đ: 'd', Đ: 'D', ł: 'l', Ł: 'L', ð: 'th', þ: 'th', ı: 'i' };
 
+/** Primary tags of what the voice speaks, and those that say nothing. */
+const SPOKEN = new Set(['en', 'zh', 'cmn', '', 'auto', 'und', 'mul']);
+
 function refuseLanguage(language: string | undefined): void {
-  const primary = language?.toLowerCase().split('-')[0];
-  if (primary !== undefined && primary !== '' && primary !== 'en' && primary !== 'zh' && primary !== 'cmn') refuse();
+  const primary = language?.toLowerCase().split('-')[0] ?? '';
+  if (!SPOKEN.has(primary)) refuse();
 }
 
 function refuse(): never {
@@ -69,7 +72,7 @@ function isShouted(text: string): boolean {
 }
 
 function scan(text: string, isToken: (token: PhoneToken) => boolean, language: string | undefined): Item[] {
-  const isChinese = language === undefined ? /\p{Script=Han}/u.test(text) : !/^en/i.test(language);
+  const isChinese = /^(?:zh|cmn)/i.test(language ?? '') || (!/^en/i.test(language ?? '') && /\p{Script=Han}/u.test(text));
   const items: Item[] = [];
   for (const match of text.matchAll(PIECE)) {
     const [piece, bracketed, initials, han, word, number, mark, foreign] = match;

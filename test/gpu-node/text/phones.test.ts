@@ -105,6 +105,10 @@ test.each(['', ' ', '。', '!?', '😀', '<|endofprompt|>', '\ud800'])('%j has n
   expect(frontEnd.segments(text)).toEqual([]);
 });
 
+test.each(['auto', 'en-GB', 'zh-CN', 'und', ''])('the tag %j is no other language', (language) => {
+  expect(said('Ok, 好', language)).toBe('[OW1][K][EY1],[h][ao3]');
+});
+
 test('the bundled voice takes no instructions', () => {
   expect(() => frontEnd.instructionIds('Sadly.')).toThrow('was not taught to follow instructions');
 });
