@@ -9,7 +9,6 @@ import type { Checkpoint } from '../checkpoint/types.ts';
 import { openDictionary } from './dictionary.ts';
 import { openEnglish } from './english.ts';
 import { openLetterToSound } from './letter-to-sound.ts';
-import { toPhones } from './phones.ts';
 import { splitPhones } from './segments.ts';
 import { CONTROL_TOKENS, openTokenizer } from './tokenizer.ts';
 import type { TextTokenizer } from './tokenizer.ts';
@@ -39,7 +38,7 @@ export interface TextFrontEnd {
 /** Throws `checkpoint_invalid` when the tokenizer's files are broken. */
 export async function openTextFrontEnd({ tokenizerDirectory, config }: Pick<Checkpoint, 'tokenizerDirectory' | 'config'>): Promise<TextFrontEnd> {
   const tokenizer = openTokenizer(tokenizerDirectory);
-  return config.textFrontEnd === 'phones' ? phoneFrontEnd(tokenizer) : wordFrontEnd(tokenizer);
+  return config.textFrontEnd === 'phones' ? await phoneFrontEnd(tokenizer) : wordFrontEnd(tokenizer);
 }
 
 function wordFrontEnd(tokenizer: TextTokenizer): TextFrontEnd {
@@ -61,7 +60,9 @@ function splitWords(text: string, tokenizer: TextTokenizer): string[] {
   return pieces.filter((piece) => isSpeakable(piece));
 }
 
-function phoneFrontEnd(tokenizer: TextTokenizer): TextFrontEnd {
+async function phoneFrontEnd(tokenizer: TextTokenizer): Promise<TextFrontEnd> {
+  // the pinyin tables take 0.2 s to load, which checkpoints that read words need not pay
+  const { toPhones } = await import('./phones.ts');
   const english = openEnglish(openDictionary(), openLetterToSound());
   const isToken = (token: string): boolean => tokenizer.idOf(token) !== undefined;
   const phones = (text: string, language: string | undefined): string[] => toPhones(withoutControls(text), { english, isToken, language });

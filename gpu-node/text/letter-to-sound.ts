@@ -1,7 +1,8 @@
 /**
  * Pronunciation of words that no dictionary has. A bidirectional GRU of two layers names for each letter the phones it
  * stands for (none, one or two), stress included; trained on the CMU dictionary by infra/embedded-voice/letter_to_sound.py,
- * which also measures it on words it has not seen. 290 kB of int8 weights, about a millisecond a word.
+ * which also measures it: of 5942 words it has not seen, 61 % come out as in the dictionary (67 % without stress), 9.8 % of
+ * the phones are wrong (7.7 %). 271 kB of int8 weights, 3 ms a word.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -10,11 +10,10 @@ import { zhCardinal, zhDigits } from '../../shared/normalize/zh/numbers.ts';
 import { spell } from './english.ts';
 import type { English, EnglishWord } from './english.ts';
 import { readHan } from './mandarin.ts';
+import { MARKS } from './segments.ts';
 
 /** `[AH0]`, `[n]`, ` `, `,`: each is one token of the voice's tokenizer. */
 export type PhoneToken = string;
-
-export const MARKS: ReadonlySet<PhoneToken> = new Set([',', '.', '?', '!']);
 
 type Item =
   | { readonly kind: 'word'; readonly written: string; readonly phones?: readonly string[] }

@@ -1,6 +1,8 @@
 /** A long row of phones → sentences the voice can hold in one breath. It was trained on sentences of 30 to 90 tokens. */
-import { MARKS } from './phones.ts';
 import type { PhoneToken } from './phones.ts';
+
+/** Marks the voice has tokens for. */
+export const MARKS: ReadonlySet<PhoneToken> = new Set([',', '.', '?', '!']);
 
 /** A sentence shorter than this is spoken together with the next one. */
 const MIN_TOKENS = 12;
