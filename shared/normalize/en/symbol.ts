@@ -78,7 +78,8 @@ function raised(scope: Scope, start: number): Replacement {
 function star(before: string, after: string, scope: Scope, end: number): Replacement | undefined {
   const made = (reading: string): Replacement => say('symbol/star', 'math', end - 1, end, reading);
   if (before === ' ' && after === ' ') return made('times');
-  if (LETTER.test(before) && LETTER.test(after)) return made(/\d/.test(before + after) && !scope.folded.slice(end, end + 12).includes('=') ? 'asterisk' : 'times');
+  const inWord = /\p{L}\p{L}\*|\*\p{L}\p{L}/u.test(scope.folded.slice(Math.max(0, end - 3), end + 2)) && !/\d/.test(before + after);
+  if (LETTER.test(before) && LETTER.test(after) && !inWord) return made(/\d/.test(before + after) && !scope.folded.slice(end, end + 12).includes('=') ? 'asterisk' : 'times');
   return undefined;
 }
 
