@@ -5,8 +5,10 @@
 import type { Language, Replacement, TraceSpan } from './contract.ts';
 import { characterKind } from './written/characters.ts';
 
+/** A replacement with the language it was read in. */
 export type Placed = Replacement & { language: Language };
 
+/** Spoken text, its trace, and the map between the two texts (offsets in code units). */
 export type Assembled = {
   text: string;
   spans: TraceSpan[];

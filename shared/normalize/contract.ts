@@ -8,6 +8,7 @@
 
 /** Languages with rules of their own. Text of any other language passes untouched. */
 export const LANGUAGES = ['zh', 'en', 'ja', 'ko'] as const;
+/** Id of a language with rules. */
 export type Language = (typeof LANGUAGES)[number];
 
 /** One list of classes for all languages; the trace and the result tables use these names. */
@@ -18,6 +19,7 @@ export const CLASSES = [
   'acronym', 'symbol', 'emoji', 'counter', 'word',
   'lexicon', 'substitution', 'pronunciation', 'control',
 ] as const;
+/** One of CLASSES. */
 export type TokenClass = (typeof CLASSES)[number];
 
 /** Half-open range [start, end) in UTF-16 code units. */
@@ -68,6 +70,7 @@ export type FixedForm = Span & { kind: 'fixed' };
 
 /** In text order, never overlapping. White space, punctuation and brackets lie between forms and are not forms. */
 export type Form = NumberForm | WordForm | ScriptForm | SymbolForm | EmojiForm | AddressForm | FixedForm;
+/** What a rule book is keyed by. */
 export type FormKind = Form['kind'];
 
 // ── What a language implements ───────────────────────────────────────────────────────────────────────────────────────
@@ -93,6 +96,7 @@ export const SAY_AS = [
   'cardinal', 'ordinal', 'digits', 'characters', 'fraction', 'unit', 'date', 'time', 'duration',
   'telephone', 'currency', 'address', 'name', 'id', 'punctuation', 'expletive',
 ] as const;
+/** One of SAY_AS. */
 export type SayAs = (typeof SAY_AS)[number];
 
 /** What a rule sees. `folded` has the same length and offsets as `text`. */
@@ -132,6 +136,7 @@ export type Rule = (scope: Scope, index: number, floor: number) => Replacement |
 /** Rules to try per kind of form, in order; the first that answers wins (rules.ts walks them). */
 export type RuleBook = Partial<Record<FormKind, readonly Rule[]>>;
 
+/** A language: pure functions over text, none of which throws. */
 export type LanguageRules = {
   language: Language;
   /** All replacements of scope.from … scope.to, in linear time, never throwing. */
@@ -158,6 +163,7 @@ export type LexiconEntry = {
   caseSensitive?: boolean;
 };
 
+/** Everything a request may set; all optional. */
 export type NormalizeOptions = {
   /** Language of the request; 'auto' (default) decides from the text. */
   language?: Language | 'auto';
@@ -186,6 +192,7 @@ export type TraceSpan = Replacement & {
   spokenEnd: number;
 };
 
+/** Source text that was taken out, and why. */
 export type Masked = Span & { source: string; reason: 'control-token' | 'inline-mark' | 'invisible' };
 
 /** One stretch of spoken text with the same delivery; plain text gives exactly one. */
@@ -207,6 +214,7 @@ export type Segment = {
   marks?: readonly { name: string; at: number }[];
 };
 
+/** Spoken text and how it came about. */
 export type NormalizeResult = {
   /** Spoken text. */
   text: string;

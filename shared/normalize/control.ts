@@ -11,6 +11,7 @@ export const INLINE_MARKS = [
   '[hissing]', '[sigh]', '[vocalized-noise]', '[lipsmack]', '[mn]',
 ] as const;
 
+/** A control token (`<|…|>` or half of one) or an inline mark, in code units. */
 export type ControlSpan = Span & { kind: 'token' | 'mark' };
 
 /** A token with its name, or its halves; a run of bars is looked at once, from its first. */

@@ -4,6 +4,7 @@
  */
 import type { Form, Language, Span } from './contract.ts';
 
+/** A stretch of the text, in code units, and its language. */
 export type LanguageSpan = Span & { language: Language };
 
 /** Characters of modern Japanese that Chinese does not write, and simplified ones that Japanese does not write. */
@@ -47,7 +48,7 @@ function sentence(spans: LanguageSpan[], text: Text, first: number, last: number
   const start = text.forms[first]?.start ?? 0;
   const end = text.forms[last - 1]?.end ?? start;
   if (cjk === 0) {
-    const english = text.base === 'en' || isEnglish(text, first, last);
+    const english = text.base === 'en' || isEnglish(text, first, last, true);
     spans.push({ start, end, language: english ? 'en' : text.base });
     return;
   }
@@ -92,18 +93,25 @@ function runLanguage(text: Text, place: { index: number; run: number }, main: La
   return isEnglish(text, place.index, place.run) ? 'en' : main;
 }
 
-/** A phrase of English rather than a name or unit inside another language: three words, one of them a function word. */
-function isEnglish(text: Text, first: number, last: number): boolean {
+/**
+ * A phrase of English rather than a name or unit inside another language: three words, one of them a function word. A
+ * sentence that stands alone needs only two, one of them telling (`am` and `a` also stand beside numbers).
+ */
+function isEnglish(text: Text, first: number, last: number, alone = false): boolean {
   let words = 0;
   let known = 0;
+  let telling = 0;
   for (let index = first; index < last; index++) {
     const form = text.forms[index];
     if (form?.kind !== 'word' || form.end - form.start > 24) continue;
     words++;
-    if (ENGLISH.has(text.folded.slice(form.start, form.end).toLowerCase())) known++;
+    if (ENGLISH.has(text.folded.slice(form.start, form.end).toLowerCase())) {
+      known++;
+      if (form.end - form.start >= 3) telling++;
+    }
     if (words >= 3 && known >= 1) return true;
   }
-  return words >= 2 && known >= 2;
+  return words >= 2 && (known >= 2 || (alone && telling >= 1));
 }
 
 /** zh, ja or ko for a stretch that has their scripts; `base` decides where the scripts do not. */

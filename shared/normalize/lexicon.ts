@@ -11,6 +11,7 @@ import { fold } from './written/fold.ts';
 /** Bounds the automaton (about a million states) and the walk along shorter matches at one place. */
 export const LEXICON_LIMITS = { entries: 50_000, textUnits: 64, readingUnits: 256 } as const;
 
+/** An entry found in a text, in code units, with what to say. */
 export type LexiconMatch = Span & { entry: LexiconEntry; reading: string };
 
 /** Compiled entries; `find` runs in time linear in the text. Build one with compileLexicon. */

@@ -5,6 +5,7 @@
  */
 import { cardinal } from './en/number.ts';
 
+/** How a text is split; lengths are code points in Chinese, tokens in English. */
 export type OfficialSplit = {
   language: 'zh' | 'en';
   /** Number of tokens of the model's tokenizer; only asked for English. */
@@ -15,6 +16,7 @@ export type OfficialSplit = {
   commaSplit?: boolean;
 };
 
+/** What the official path takes from outside. */
 export type OfficialOptions = {
   countTokens: (text: string) => number;
   /** Stands where the official path calls its number normalizer; it is only called when the text holds a digit. */

@@ -16,6 +16,7 @@ export type SplitOptions = {
   targetWeight?: number;
 };
 
+/** One piece of the text and its offset in code units. */
 export type Piece = { text: string; start: number };
 
 const DEFAULTS = { firstWeight: 16, targetWeight: 60, maxWeight: 80 } as const;

@@ -12,8 +12,10 @@ import { breakMs, emphasised, instructionFor, pitchFactor, rateFactor, sayAsName
 /** Deep enough for any editor's output, small enough that no stack or table grows; 20 s is Azure's longest pause. */
 export const SSML_LIMITS = { depth: 32, elements: 10_000, attributes: 32, attributeUnits: 2_000, breakMs: 20_000 } as const;
 
+/** Delivery from some offset on; rate, pitch and volume are factors, 1 = as the voice is. */
 export type Style = { language?: Language; voice?: string; rate?: number; pitch?: number; volume?: number; instruction?: string };
 
+/** Text without its tags and all the tags said about it; offsets are code units of `text`. */
 export type Markup = {
   text: string;
   /** Source offset of every unit of `text` and of its end; undefined when they are the same. */

@@ -17,6 +17,7 @@ const WEEKDAYS: Record<string, string> = {
 };
 /** Words a date can start with. */
 export const MONTH_WORDS: readonly string[] = [...MONTHS.map((month) => month.toLowerCase()), ...MONTHS.map((month) => month.slice(0, 3).toLowerCase()), 'sept'];
+/** Abbreviated weekdays, small letters. */
 export const WEEKDAY_WORDS: readonly string[] = Object.keys(WEEKDAYS);
 const ERA = /\s?(B\.?\s?C\.?\s?E\.?|B\.?\s?C\.?|A\.?\s?D\.?|C\.\s?E\.?|CE)(?![A-Za-z])/y;
 const ERA_SMALL = /\s?(b\.c\.e\.?|b\.c\.?|a\.d\.?)(?![A-Za-z])/y;

@@ -3,6 +3,7 @@
  * properties for the rest. Constant time per character.
  */
 
+/** What the scanner tells apart. */
 export type CharacterKind = 'space' | 'digit' | 'letter' | 'han' | 'kana' | 'hangul' | 'symbol' | 'punctuation';
 
 /** Punctuation by Unicode that is nevertheless spoken: the scanner hands it to the rules as a symbol. */

@@ -1,5 +1,6 @@
 /** Currency signs and codes → ISO 4217. Names and cents are the languages' business. */
 
+/** ISO code and the offset after what was written. */
 export type Currency = { code: string; end: number };
 
 /** `¥` is yen or yuan: 'JPY/CNY', the language decides. */

@@ -3,6 +3,7 @@
  * are written in all languages; each language names the units. Case matters where the symbols say so (Mb, MB, mW, MW).
  */
 
+/** One factor of a unit. */
 export type UnitTerm = {
   /** As written, folded: 'km', 'kg', '°C'. */
   symbol: string;
