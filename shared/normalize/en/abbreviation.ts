@@ -43,10 +43,11 @@ export function abbreviation(scope: Scope, index: number): Replacement | undefin
   if (form === undefined || written === '' || /[A-Za-z\d'@#/\\.&]$/.test(scope.folded.slice(Math.max(0, form.start - 1), form.start))) return undefined;
   for (const [pattern, reading] of written.length <= 2 ? DOTTED : []) {
     const found = match(pattern, scope, form.start);
-    if (found !== undefined) return say('abbreviation/dotted', 'abbreviation', form.start, keepStop(scope, form.start + found[0].length), cased(reading, written));
+    if (found !== undefined) return say('abbreviation/dotted', 'abbreviation', form.start, form.start + found[0].length, cased(reading, written));
   }
   const small = written.toLowerCase();
-  const stopped = scope.folded[form.end] === '.' && !/[A-Za-z\d]/.test(scope.folded[form.end + 1] ?? '');
+  const next = scope.folded[form.end + 1] ?? '';
+  const stopped = scope.folded[form.end] === '.' && (!/[A-Za-z\d]/.test(next) || (/[A-Z]/.test(next) && /^[A-Z]/.test(written) && BARE[small] !== undefined));
   const reading = stopped ? withStop(scope, form.end + 1, small, written) : withoutStop(scope, form.end, small, written);
   if (reading === undefined) return undefined;
   const end = stopped ? (isTitle(small) ? form.end + 1 : keepStop(scope, form.end + 1)) : form.end;

@@ -50,7 +50,10 @@ export function decades(scope: Scope, index: number, floor: number): Replacement
   const suffix = match(digits.length === 4 ? /'?\s?s(?![A-Za-z])/y : /'?s(?![A-Za-z])/y, scope, part.end);
   if (suffix === undefined) return undefined;
   const quote = scope.folded[part.start - 1] === "'" && part.start > floor;
-  return say('cardinal/decade', 'date', quote ? part.start - 1 : part.start, part.end + suffix[0].length, plural(digits.length === 2 && digits === '00' ? 'two thousand' : year(digits)));
+  const end = part.end + suffix[0].length;
+  const until = match(/\s?[-~]\s?(?='?\d{2,4}'?s(?![A-Za-z]))/y, scope, end);
+  const words = plural(digits === '00' ? 'two thousand' : year(digits));
+  return say('cardinal/decade', 'date', quote ? part.start - 1 : part.start, end + (until?.[0].length ?? 0), until === undefined ? words : `${words} to`);
 }
 
 /** `12.5 billion`, `0.1 M`, `100 million`: the number with its magnitude word. */

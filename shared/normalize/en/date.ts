@@ -94,7 +94,7 @@ export function numeric(scope: Scope, index: number): Replacement | undefined {
 function threeParts(scope: Scope, digits: readonly string[], join: string): string | undefined {
   const [a = '', b = '', c = ''] = digits;
   if (a.length === 4 && b.length <= 2 && c.length <= 2) return spoken({ year: a, month: b, day: c }) ?? spoken({ year: a, month: c, day: b });
-  if (a.length > 2 || b.length > 2 || (c.length !== 4 && (c.length !== 2 || a.length !== 2 || b.length !== 2))) return undefined;
+  if (a.length > 2 || b.length > 2 || (c.length !== 4 && (c.length !== 2 || (join !== '/' && (a.length !== 2 || b.length !== 2))))) return undefined;
   if (join === '.' && c.length === 2) return undefined;
   const american = spoken({ year: c, month: a, day: b });
   const european = spoken({ year: c, month: b, day: a }, true);

@@ -39,6 +39,7 @@ export function roman(scope: Scope, index: number): Replacement | undefined {
   const small = previous.toLowerCase();
   const asCount = (): Replacement => say('roman/count', 'roman', form.start, form.end, cardinal(digits));
   if (match(COUNTED, scope, form.end) !== undefined && written !== 'I') return say('roman/century', 'roman', form.start, form.end, ordinal(digits));
+  if (written === 'X' && small === 'malcolm') return undefined;
   if (TITLES.has(small)) return asCount();
   if (NAMES.has(small) && /^[A-Z]/.test(previous) && !(written === 'I' && isPronoun(scope, form.end)) && written.length > 0 && Number(digits) < 40) {
     const end = keepStop(scope, form.end);
