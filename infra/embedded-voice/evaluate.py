@@ -33,6 +33,8 @@ def norm_en(s):
 
 
 def norm_zh(s):
+    from zhconv import convert
+    s = convert(s, "zh-cn")        # the recogniser writes some sentences in traditional characters
     s = re.sub(r"\d+", lambda m: znum(int(m[0])) if len(m[0]) < 8 else m[0], s)
     s = s.replace("两", "二").replace("她", "他").replace("它", "他")
     return list(re.sub(r"[^\u4e00-\u9fffa-zA-Z]", "", s))

@@ -166,8 +166,9 @@ def flow_loss(net, b, mu, spread, start=None):
         return net.decoder.estimator(y, keep[part], mu[part], t, spk[part], cond[part], streaming=b["streaming"]).float()
     t = 1 - torch.cos(math.pi / 2 * 0.92 * torch.rand(n, device=x1.device))
     way, goal, k = x1, x1, 1 - net.decoder.sigma_min
-    if spread < 1 and n > 1:
+    if spread < 1:
         t[::2] = 0
+    if spread < 1 and n > 1:
         later = slice(1, None, 2)
         with torch.no_grad():
             m = start[later] if start is not None else k * z[later] + ask(z[later], torch.zeros_like(t[later]), later)
