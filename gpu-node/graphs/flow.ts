@@ -94,7 +94,10 @@ export function encoderGraph({ store, config, format }: FlowGraphOptions, { taps
   };
   const limit = graph.input('limit', 'int64', [1]);
   const out = encoder(inputs, { graph, weights, config, ...(taps ? { tap: tapOutputs(graph) } : {}) });
-  const newest = (states: Value, count: Value): Value => graph.op('Slice', [states, graph.op('Neg', [count]), graph.ints([LAST]), graph.ints([3])]);
+  const newest = (states: Value, count: Value): Value => {
+    const first = graph.op('Max', [graph.op('Sub', [graph.op('Shape', [states], { start: 3, end: 4 }), count]), graph.ints([0])]);
+    return graph.op('Slice', [states, first, graph.ints([LAST]), graph.ints([3])]);
+  };
   graph.output('mu', graph.op('Reshape', [out.mu, graph.ints([1, -1, config.melBins])]), 'float32', [1, 'frames', config.melBins]);
   graph.output('new_lookahead_tail', out.lookaheadTail, 'float32', [1, 2, hiddenSize]);
   graph.output('new_up_tail', out.upTail, 'float32', [1, 2 * ratio, hiddenSize]);

@@ -65,6 +65,11 @@ export interface FlowStream {
    * comes out. Throws `input_too_long` past 300 s, prompt included.
    */
   push(tokens: Int32Array, options: { readonly last: boolean }): Promise<Float32Array>;
+  /**
+   * Frames (F, melBins) of the block that is still open, as far as its tokens have their look-ahead: what `push` will give
+   * for them, but made without the rest of the block, so only near it. For a first sound before a block is full; changes nothing.
+   */
+  preview(): Promise<Float32Array>;
   /** Ends the stream early; its memory serves others. Not during a `push`. */
   close(): void;
 }
@@ -92,6 +97,11 @@ export async function openFlow(options: FlowOptions): Promise<Flow> {
     encoderBlocks: options.encoderBlocks ?? DEFAULT_ENCODER_BLOCKS,
   });
 }
+
+type Voice = Pick<FlowVoiceState, 'prompt' | 'embedding'>;
+
+/** `tokens` holds the utterance from its first prompt token on. */
+type Block = { readonly tokens: Int32Array; readonly count: number };
 
 type Bounds = { readonly leftBlocks: number; readonly promptBlocks: number; readonly encoderBlocks: number };
 
@@ -134,10 +144,21 @@ class OpenedFlow implements Flow {
     return new OpenStream(this, voice, this.#bounds.leftBlocks);
   }
 
-  /** Computes `count` tokens after `state`; `tokens` holds the utterance from its first prompt token on. */
-  async advance(voice: Pick<FlowVoiceState, 'prompt' | 'embedding'>, state: FlowState, block: { readonly tokens: Int32Array; readonly count: number; readonly leftBlocks: number; readonly last?: boolean }): Promise<{ readonly mel: Float32Array; readonly state: FlowState }> {
+  /** Computes the next `count` tokens and what the block after them will see; `last`: there is none. */
+  async advance(voice: Voice, state: FlowState, block: Block & { readonly leftBlocks: number; readonly last?: boolean }): Promise<{ readonly mel: Float32Array; readonly state: FlowState }> {
+    const { tokenMelRatio, encoder } = this.config;
+    const { count, leftBlocks, last = false } = block;
+    const page = last ? undefined : this.#solver.pool.take(count * tokenMelRatio, state.tails.dims[0] ?? 0);
+    const { mel, next } = await this.compute(voice, state, block, page);
+    const maxFrames = leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio;
+    const pages = page ? appendPage(state, page, { maxFrames, pageCount: this.#solver.pageCount }) : state.pages.slice(0, state.pinned);
+    this.recycle(state, pages);
+    return { mel, state: { ...next, pinned: state.pinned, pages } };
+  }
+
+  /** The frames of `count` tokens after `state`; their keys and values go to `page`. */
+  async compute(voice: Voice, state: FlowState, { tokens, count }: Block, page?: Page): ReturnType<Solver['run']> {
     const { preLookaheadTokens, tokenMelRatio, melBins, encoder } = this.config;
-    const { tokens, count, leftBlocks, last = false } = block;
     const end = state.tokens + count;
     assertLength(end * tokenMelRatio);
     const run = {
@@ -146,13 +167,8 @@ class OpenedFlow implements Flow {
       condition: conditionFrames(voice.prompt, state.tokens * tokenMelRatio, count * tokenMelRatio, melBins),
       embedding: voice.embedding,
     };
-    const encoderBlocks = this.#bounds.encoderBlocks;
-    const encoderTokens = encoderBlocks < 0 ? MAX_NOISE_FRAMES : encoderBlocks * encoder.chunkTokens;
-    const page = last ? undefined : this.#solver.pool.take(count * tokenMelRatio, state.tails.dims[0] ?? 0);
-    const { mel, next } = await this.#solver.run(run, state, { encoderTokens, page });
-    const pages = page ? appendPage(state, page, { maxFrames: leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio, pageCount: this.#solver.pageCount }) : state.pages.slice(0, state.pinned);
-    this.recycle(state, pages);
-    return { mel, state: { ...next, pinned: state.pinned, pages } };
+    const { encoderBlocks } = this.#bounds;
+    return this.#solver.run(run, state, { encoderTokens: encoderBlocks < 0 ? MAX_NOISE_FRAMES : encoderBlocks * encoder.chunkTokens, page });
   }
 
   /** Takes back the memory of the pages of `state` that are neither pinned nor among `kept`. */
@@ -211,6 +227,15 @@ class OpenStream implements FlowStream {
       made.push(mel.subarray(Math.max(0, this.#promptTokens - before) * tokenMelRatio * melBins));
     }
     return joinFrames(made);
+  }
+
+  async preview(): Promise<Float32Array> {
+    const { preLookaheadTokens, tokenMelRatio, melBins } = this.#flow.config;
+    const { tokens: before } = this.#state;
+    const count = this.#tokens.length - before - preLookaheadTokens;
+    if (this.#ended || before + count <= this.#promptTokens) return new Float32Array(0);
+    const { mel } = await this.#flow.compute(this.#voice, this.#state, { tokens: this.#tokens, count });
+    return mel.subarray(Math.max(0, this.#promptTokens - before) * tokenMelRatio * melBins);
   }
 
   close(): void {

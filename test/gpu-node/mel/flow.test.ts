@@ -117,6 +117,21 @@ test('a stream says how many tokens the next frames need', async () => {
   expect(stream.needed).toBe(25);
 });
 
+test('a preview of the open block is as long as its tokens allow, near the block, and leaves no trace', async () => {
+  const voice = voiceOf(30, 21);
+  const speechTokens = tokensOf(60, 22);
+  const stream = exact.stream(await exact.voiceState(voice));
+  await stream.push(speechTokens.slice(0, 3), { last: false });
+  expect((await stream.preview()).length).toBe(0);
+  const first = await stream.push(speechTokens.slice(3, 38), { last: false });
+  const shown = await stream.preview();
+  expect(shown.length).toBe((38 - 20 - 3) * 2 * exact.config.melBins);
+  const rest = await stream.push(speechTokens.slice(38), { last: true });
+  expect(joined([first, rest])).toEqual(await inHops(exact, voice, speechTokens, [60]));
+  const [near, far] = [distance(shown, rest.subarray(0, shown.length)), distance(shown, rest.subarray(shown.length, 2 * shown.length))];
+  expect(near).toBeLessThan(far / 4);
+});
+
 test('no tokens make no frames', async () => {
   const voice = voiceOf(30, 16);
   expect((await exact.offline({ ...voice, speechTokens: new Int32Array(0) })).length).toBe(0);
