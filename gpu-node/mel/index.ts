@@ -21,7 +21,7 @@ export { cosineSchedule } from './schedule.ts';
 export type FlowPrompt = {
   /** Tokens of the clip, 25 a second. */
   readonly speechTokens: Int32Array;
-  /** (F, melBins) float32, F ≤ tokens · ratio; further frames count as silence of value 0. */
+  /** (F, melBins) float32. Frames missing to tokens · ratio are 0; those beyond are left out. */
   readonly mel: Float32Array;
 };
 
@@ -123,7 +123,7 @@ class OpenedFlow implements Flow {
     const { melBins, tokenMelRatio } = this.config;
     const tokens = joinTokens(prompt?.speechTokens, speechTokens);
     assertLength(tokens.length * tokenMelRatio);
-    const condition = conditionFrames(prompt, 0, tokens.length * tokenMelRatio, melBins);
+    const condition = conditionFrames(prompt, this.config, 0, tokens.length * tokenMelRatio);
     const state = this.#solver.empty(steps ?? this.config.steps);
     const { mel } = await this.#solver.run({ tokens, ahead: new Int32Array(0), condition, embedding }, state, { encoderTokens: 0 });
     return mel.subarray((prompt?.speechTokens.length ?? 0) * tokenMelRatio * melBins);
@@ -158,13 +158,13 @@ class OpenedFlow implements Flow {
 
   /** The frames of `count` tokens after `state`; their keys and values go to `page`. */
   async compute(voice: Voice, state: FlowState, { tokens, count }: Block, page?: Page): ReturnType<Solver['run']> {
-    const { preLookaheadTokens, tokenMelRatio, melBins, encoder } = this.config;
+    const { preLookaheadTokens, tokenMelRatio, encoder } = this.config;
     const end = state.tokens + count;
     assertLength(end * tokenMelRatio);
     const run = {
       tokens: tokens.slice(state.tokens, end),
       ahead: tokens.slice(end, end + preLookaheadTokens),
-      condition: conditionFrames(voice.prompt, state.tokens * tokenMelRatio, count * tokenMelRatio, melBins),
+      condition: conditionFrames(voice.prompt, this.config, state.tokens * tokenMelRatio, count * tokenMelRatio),
       embedding: voice.embedding,
     };
     const { encoderBlocks } = this.#bounds;
@@ -268,9 +268,10 @@ function joinFrames(parts: readonly Float32Array[]): Float32Array {
   return joined;
 }
 
-/** (count, melBins): frames first … of the prompt's mel, zero behind its end. */
-function conditionFrames(prompt: FlowPrompt | undefined, first: number, count: number, melBins: number): Float32Array {
+/** (count, melBins): frames first … of the prompt's mel, zero behind its end and behind its last token. */
+function conditionFrames(prompt: FlowPrompt | undefined, { melBins, tokenMelRatio }: FlowConfig, first: number, count: number): Float32Array {
   const condition = new Float32Array(count * melBins);
-  if (prompt) condition.set(prompt.mel.subarray(first * melBins, (first + count) * melBins));
+  const frames = Math.min(first + count, (prompt?.speechTokens.length ?? 0) * tokenMelRatio);
+  if (prompt && frames > first) condition.set(prompt.mel.subarray(first * melBins, frames * melBins));
   return condition;
 }

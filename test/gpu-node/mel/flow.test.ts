@@ -132,6 +132,14 @@ test('a preview of the open block is as long as its tokens allow, near the block
   expect(near).toBeLessThan(far / 4);
 });
 
+test('prompt mel beyond the prompt tokens does not reach the speech', async () => {
+  const voice = voiceOf(30, 23);
+  const speechTokens = tokensOf(30, 24);
+  const mel = joined([voice.prompt?.mel ?? new Float32Array(0), new Float32Array(5 * exact.config.melBins).fill(3)]);
+  const longer = { ...voice, prompt: { speechTokens: voice.prompt?.speechTokens ?? new Int32Array(0), mel } };
+  expect(await exact.offline({ ...longer, speechTokens })).toEqual(await exact.offline({ ...voice, speechTokens }));
+});
+
 test('no tokens make no frames', async () => {
   const voice = voiceOf(30, 16);
   expect((await exact.offline({ ...voice, speechTokens: new Int32Array(0) })).length).toBe(0);
