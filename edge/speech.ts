@@ -52,5 +52,8 @@ function toJob(request: SpeechRequest, text: string, id: string): Job {
     seed: request.seed,
     normalize: false,
     streaming: request.stream,
+    tenant: undefined,
+    deadlineMs: undefined,
+    resume: undefined,
   } satisfies Record<keyof Job, unknown>);
 }

@@ -13,8 +13,12 @@ import type { Precision, Stage } from './graphs/network.ts';
 import type { Device } from './runtime/session.ts';
 import { startThread } from './runtime/thread.ts';
 import type { Thread } from './runtime/thread.ts';
-import type { AcousticMethods, PreparedVoice } from './schedule/acoustic-thread.ts';
-import type { TokenMethods } from './schedule/tokens-thread.ts';
+import type { AcousticMethods, AcousticStats, PreparedVoice } from './schedule/acoustic-thread.ts';
+import { Seeds } from './schedule/reading.ts';
+import type { SourceLimits, TextPiece } from './schedule/source.ts';
+import type { TokenMethods, TokenStats } from './schedule/tokens-thread.ts';
+import type { ResumePoint } from '../shared/contract/tokens.ts';
+import { Trace } from './metrics/trace.ts';
 import { synthesize } from './synthesize.ts';
 import type { Sound } from './synthesize.ts';
 import { openTextFrontEnd } from './text/index.ts';
@@ -34,7 +38,12 @@ export type EngineSettings = {
 };
 
 export type EngineRequest = {
-  readonly text: string;
+  /** Speakable; in pieces it is spoken while it arrives. */
+  readonly text: string | AsyncIterable<TextPiece>;
+  /** For text in pieces. */
+  readonly limits?: SourceLimits | undefined;
+  /** Whose clips are whose: equal clips of two tenants are two voices. */
+  readonly tenant?: string | undefined;
   readonly voice: JobVoice | undefined;
   readonly mode?: Mode | undefined;
   readonly instruction?: string | undefined;
@@ -43,16 +52,34 @@ export type EngineRequest = {
   readonly speed: number;
   readonly steps?: number | undefined;
   readonly streaming: boolean;
+  /** What an earlier run of the request sent: tokens and marks, and samples at the model's rate. Seed, text and voice must be those of that run. */
+  readonly resume?: ResumePoint | undefined;
 };
+
+/** A request under way. Nothing runs before the first `next()` of `sounds`. */
+export type Speech = {
+  /** The seed that makes this speech; final with the first sound, because a first sentence that went wrong is read with another one. */
+  readonly seed: number;
+  readonly trace: Trace;
+  /** At the engine's `sampleRateHz`. */
+  readonly sounds: AsyncGenerator<Sound>;
+};
+
+export type EngineStats = { readonly tokens: TokenStats; readonly acoustic: AcousticStats };
+
+export type ConvertRequest = { readonly source: Uint8Array; readonly voice: JobVoice | undefined; readonly speed: number; readonly steps?: number | undefined; readonly seed?: number | undefined };
 
 export interface Engine {
   readonly modelName: string;
   readonly sampleRateHz: number;
   voices(): readonly { readonly name: string; readonly language: string | undefined }[];
-  /** The seed used is `seed`; the sound is at `sampleRateHz`. Nothing runs before the first `next()`. */
-  speak(request: EngineRequest, signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> };
+  speak(request: EngineRequest, signal: AbortSignal): Speech;
   /** Voice conversion: `source` (an audio file's bytes) in the given voice. */
-  convert(request: { readonly source: Uint8Array; readonly voice: JobVoice | undefined; readonly speed: number; readonly steps?: number | undefined; readonly seed?: number | undefined }, signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> };
+  convert(request: ConvertRequest, signal: AbortSignal): Speech;
+  /** What is held right now: rows, streams, bytes. */
+  stats(): Promise<EngineStats>;
+  /** Ends a thread that hangs; its requests fail with a retryable error and the next one starts a fresh thread. */
+  restart(thread: keyof Threads): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -112,34 +139,54 @@ class ThreadedEngine implements Engine {
     return [...this.#checkpoint.speakers.keys()].map((name) => ({ name, language: undefined }));
   }
 
-  speak(request: EngineRequest, signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> } {
-    const seed = request.seed ?? randomSeed();
-    return { seed, sounds: this.#speak(request, seed, signal) };
+  speak(request: EngineRequest, signal: AbortSignal): Speech {
+    const seeds = new Seeds(request.seed ?? randomSeed());
+    const trace = new Trace();
+    return {
+      get seed() {
+        return seeds.base;
+      },
+      trace,
+      sounds: this.#speak(request, { seeds, trace, signal }),
+    };
   }
 
-  async *#speak(request: EngineRequest, seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
+  async *#speak(request: EngineRequest, { seeds, trace, signal }: { readonly seeds: Seeds; readonly trace: Trace; readonly signal: AbortSignal }): AsyncGenerator<Sound> {
+    const { flow, textFrontEnd } = this.#checkpoint.config;
     const text = await this.#text;
-    const voice = await this.#prepare(request.voice, signal);
-    const { mode, instruction, language, speed, steps, streaming } = request;
-    yield* synthesize({ text: request.text, voice, mode, instruction, language, seed, speed, steps, streaming }, { text, ...this.#threads, sampleRateHz: this.sampleRateHz }, signal);
+    const startMs = performance.now();
+    const voice = await this.#prepare(request.voice, request.tenant, signal);
+    trace.add('voice', performance.now() - startMs);
+    const stages = { text, speaksPieces: textFrontEnd === 'qwen', ...this.#threads, sampleRateHz: this.sampleRateHz, blockTokens: flow.encoder.chunkTokens };
+    const { mode, instruction, language, speed, steps, streaming, limits, resume } = request;
+    yield* synthesize({ text: request.text, limits, resume, voice, mode, instruction, language, seeds, speed, steps, streaming }, stages, trace, signal);
   }
 
-  convert(request: Parameters<Engine['convert']>[0], signal: AbortSignal): { readonly seed: number; readonly sounds: AsyncGenerator<Sound> } {
+  convert(request: ConvertRequest, signal: AbortSignal): Speech {
     const seed = request.seed ?? randomSeed();
-    return { seed, sounds: this.#convert(request, seed, signal) };
+    return { seed, trace: new Trace(), sounds: this.#convert(request, seed, signal) };
   }
 
-  async *#convert({ source, voice, speed, steps }: Parameters<Engine['convert']>[0], seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
-    const prepared = await this.#prepare(voice, signal);
+  async *#convert({ source, voice, speed, steps }: ConvertRequest, seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
+    const prepared = await this.#prepare(voice, undefined, signal);
     const speechTokens = await this.#threads.acoustic.call('speechTokens', { audio: source }, signal);
-    const samples = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens], deadlineMs: Date.now() }, signal);
+    const { samples } = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens], deadlineMs: Date.now() }, signal);
     yield { samples, speechTokens: [...speechTokens] };
   }
 
-  async #prepare(voice: JobVoice | undefined, signal: AbortSignal): Promise<PreparedVoice> {
+  async stats(): Promise<EngineStats> {
+    const [tokens, acoustic] = await Promise.all([this.#threads.tokens.call('stats', null), this.#threads.acoustic.call('stats', null)]);
+    return { tokens, acoustic };
+  }
+
+  async restart(thread: keyof Threads): Promise<void> {
+    await this.#threads[thread].restart();
+  }
+
+  async #prepare(voice: JobVoice | undefined, tenant: string | undefined, signal: AbortSignal): Promise<PreparedVoice> {
     if (voice?.kind === 'clip') {
       const audio = Buffer.from(voice.audio, 'base64');
-      return this.#threads.acoustic.call('enroll', { audio, transcript: voice.transcript }, signal);
+      return this.#threads.acoustic.call('enroll', { audio, transcript: voice.transcript, tenant: tenant ?? 'local' }, signal);
     }
     const { speakers } = this.#checkpoint;
     const name = voice === undefined || voice.name === 'default' ? speakers.keys().next().value : voice.name;

@@ -40,7 +40,7 @@ export async function serve(settings: ServeSettings): Promise<Running> {
       run: (job, signal) => runJob(job, engine, { signal, metrics, admission }),
       voices: () => engine.voices(),
       health: () => ({ status: admission.closed ? 'draining' : 'ok', model: engine.modelName, running: admission.running, waiting: admission.waiting, estimatedWaitMs: Math.round(admission.estimatedWaitMs) }),
-      metrics: () => metrics.text(),
+      metrics: async () => metrics.text(await engine.stats()),
     },
     new SignatureVerifier(keys),
   );

@@ -1,6 +1,8 @@
 /** Sound → bytes of a format: volume, rate, encoding. */
+import { CosyError } from '../shared/errors/index.ts';
 import type { AudioFormat } from '../shared/limits/index.ts';
 import { createEncoder, encodeFile } from './encode/index.ts';
+import type { WordTime } from './schedule/word-times.ts';
 import type { Sound } from './synthesize.ts';
 import { amplify, createResampler, resample } from './wave/index.ts';
 
@@ -12,28 +14,62 @@ export type RenderOptions = {
   readonly volume: number;
 };
 
-export type RenderedPiece = { readonly bytes: Uint8Array; readonly speechTokens: readonly number[]; readonly durationMs: number };
+/** `samples`: how many at `sampleRateHz` went into the bytes so far, those of an earlier run included. */
+export type RenderedPiece = { readonly bytes: Uint8Array; readonly contentType: string; readonly speechTokens: readonly number[]; readonly words: readonly WordTime[]; readonly samples: number; readonly durationMs: number };
 
-export type Rendered = { readonly contentType: string; readonly pieces: AsyncGenerator<RenderedPiece> };
+/** Where an earlier run stopped: `sound` begins at sample `fromSample` (model's rate), and `sampleOffset` samples (`sampleRateHz`) were sent. */
+export type RenderResume = { readonly fromSample: number; readonly sampleOffset: number };
 
-/** Streams: the first bytes leave with the first sound. Throws `unsupported_format` when the format cannot carry the rate. */
-export async function renderBytes(sounds: AsyncIterable<Sound>, options: RenderOptions): Promise<Rendered> {
-  const encoder = await createEncoder(options.format, { sampleRateHz: options.sampleRateHz });
-  const resampler = createResampler(options.fromHz, options.sampleRateHz);
-
-  async function* pieces(): AsyncGenerator<RenderedPiece> {
-    try {
-      for await (const { samples, speechTokens } of sounds) {
-        yield { bytes: await encoder.push(resampler.push(options.volume === 1 ? samples : amplify(samples.slice(), options.volume))), speechTokens, durationMs: (1000 * samples.length) / options.fromHz };
-      }
-      const rest = await encoder.push(resampler.flush());
-      yield { bytes: Buffer.concat([rest, await encoder.end()]), speechTokens: [], durationMs: 0 };
-    } finally {
-      encoder.close();
+/**
+ * Streams: the first bytes leave with the first sound. Throws `unsupported_format` when the format cannot carry the rate, or
+ * cannot go on in the middle.
+ */
+export async function* renderBytes(sounds: AsyncIterable<Sound>, options: RenderOptions & { readonly resume?: RenderResume | undefined }): AsyncGenerator<RenderedPiece> {
+  const { fromHz, sampleRateHz, volume, resume } = options;
+  // a generator that is never started runs no `finally`, so what it owns is opened inside
+  const encoder = await createEncoder(resume ? resumable(options.format) : options.format, { sampleRateHz });
+  try {
+    const resampler = createResampler(fromHz, sampleRateHz);
+    const { lead, skip } = resume ? alignment(resume, fromHz, sampleRateHz) : { lead: 0, skip: 0 };
+    let unsent = skip;
+    let samples = resume?.sampleOffset ?? 0;
+    const encode = (resampled: Float32Array): Promise<Uint8Array> => {
+      const fresh = resampled.subarray(Math.min(unsent, resampled.length));
+      unsent -= resampled.length - fresh.length;
+      samples += fresh.length;
+      return encoder.push(fresh);
+    };
+    let head = await encode(resampler.push(new Float32Array(lead)));
+    for await (const sound of sounds) {
+      const bytes = await encode(resampler.push(volume === 1 ? sound.samples : amplify(sound.samples.slice(), volume)));
+      yield { bytes: Buffer.concat([head, bytes]), contentType: encoder.contentType, speechTokens: sound.speechTokens, words: sound.words ?? [], samples, durationMs: (1000 * sound.samples.length) / fromHz };
+      head = EMPTY;
     }
+    const rest = await encode(resampler.flush());
+    yield { bytes: Buffer.concat([head, rest, await encoder.end()]), contentType: encoder.contentType, speechTokens: [], words: [], samples, durationMs: 0 };
+  } finally {
+    encoder.close();
   }
+}
 
-  return { contentType: encoder.contentType, pieces: pieces() };
+const EMPTY = new Uint8Array(0);
+
+/** Silence in front, so that the resampler's phase is that of the earlier run, and outputs to leave out. */
+function alignment({ fromSample, sampleOffset }: RenderResume, fromHz: number, toHz: number): { readonly lead: number; readonly skip: number } {
+  const period = fromHz / greatestCommonDivisor(fromHz, toHz);
+  const lead = fromSample % period;
+  return { lead, skip: Math.max(0, sampleOffset - ((fromSample - lead) * toHz) / fromHz) };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+/** Formats whose bytes can follow those of another encoder; a WAV file's samples go on as they are. */
+function resumable(format: AudioFormat): AudioFormat {
+  if (format === 'wav') return 'pcm';
+  if (format === 'pcm' || format === 'mulaw' || format === 'alaw' || format === 'mp3' || format === 'aac') return format;
+  throw new CosyError('unsupported_format', `${format} cannot go on in the middle of a stream: ask for pcm, wav, mp3 or aac, or send the request again.`, { param: 'format' });
 }
 
 /** Whole sound, whole file: its headers know the length. Throws like `renderBytes`. */

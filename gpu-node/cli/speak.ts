@@ -12,7 +12,7 @@ import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED } from '../../
 import type { AudioFormat } from '../../shared/limits/index.ts';
 import { normalize } from '../../shared/normalize/index.ts';
 import { openEngine } from '../engine.ts';
-import type { Engine } from '../engine.ts';
+import type { Engine, Speech } from '../engine.ts';
 import { renderBytes, renderFile } from '../render.ts';
 import type { RenderedPiece } from '../render.ts';
 import type { Sound } from '../synthesize.ts';
@@ -40,19 +40,18 @@ export async function speakCommand(options: Record<string, unknown>, [words = []
   try {
     const speakOne = async (item: Item) => {
       progress.show('speaking');
-      const { seed, sounds } = engine.speak({ ...speechOptions(options), text: item.text, voice }, stop.signal);
-      await finish(sounds, item.target, seed);
+      await finish(engine.speak({ ...speechOptions(options), text: item.text, voice }, stop.signal), item.target);
     };
-    const finish = async (sounds: AsyncIterable<Sound>, target: Target, seed: number) => {
+    const finish = async (speech: Speech, target: Target) => {
       const begunMs = performance.now();
-      const seconds = await writeAudio(sounds, target, engine, options);
+      const seconds = await writeAudio(speech.sounds, target, engine, options);
       const tookS = (performance.now() - begunMs) / 1000;
       progress.done();
-      if (target.path !== '-') say(`${target.path}: ${seconds.toFixed(1)} s of speech in ${tookS.toFixed(1)} s (real-time factor ${(tookS / seconds).toFixed(2)}, seed ${seed})`);
+      if (target.path !== '-') say(`${target.path}: ${seconds.toFixed(1)} s of speech in ${tookS.toFixed(1)} s (real-time factor ${(tookS / seconds).toFixed(2)}, seed ${speech.seed})`);
     };
     if (source !== undefined) {
-      const { seed, sounds } = engine.convert({ source: await readInput(source), voice, speed: number(options['speed']) ?? 1, steps: number(options['steps']), seed: number(options['seed']) }, stop.signal);
-      await finish(sounds, outputTarget(options), seed);
+      const speech = engine.convert({ source: await readInput(source), voice, speed: number(options['speed']) ?? 1, steps: number(options['steps']), seed: number(options['seed']) }, stop.signal);
+      await finish(speech, outputTarget(options));
     } else if (items !== undefined && first !== undefined) {
       await speakOne(first.value);
       for await (const item of items) await speakOne(item);
@@ -131,7 +130,7 @@ async function writeAudio(sounds: AsyncIterable<Sound>, target: Target, engine: 
     sampleRateHz: number(options['rate']) ?? engine.sampleRateHz,
     volume: number(options['volume']) ?? 1,
   };
-  if (target.path === '-') return (await pipeOut((await renderBytes(sounds, render)).pieces)) / 1000;
+  if (target.path === '-') return (await pipeOut(renderBytes(sounds, render))) / 1000;
   const { bytes, durationMs } = await renderFile(sounds, render);
   await writeWhole(resolve(target.path), bytes);
   return durationMs / 1000;

@@ -1,7 +1,16 @@
 /** Name and unit of every counter of the node, in one place. Texts, voices and keys never become labels. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Trace } from './trace.ts';
+
+export { Trace } from './trace.ts';
 
 export type NodeMetrics = ReturnType<typeof nodeMetrics>;
+
+/** What the engine holds, read when the metrics are asked for. */
+export type HeldStats = {
+  readonly tokens: { readonly rows: number; readonly waiting: number; readonly cacheBytes: number };
+  readonly acoustic: { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number };
+};
 
 const SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -9,15 +18,51 @@ export function nodeMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const seconds = (name: string, help: string) => new Histogram({ name: `cosyvoice_${name}_seconds`, help, buckets: SECONDS, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name: `cosyvoice_${name}`, help, registers });
+  const prefillSeconds = seconds('prefill', 'From the start of the work to the first speech token');
+  const firstHopSeconds = seconds('first_hop', 'First block of tokens to its sound');
+  const audibleSeconds = seconds('audible', 'From the start of the work to the first sample that is not silence');
+  const stageSeconds = new Histogram({ name: 'cosyvoice_stage_seconds', help: 'Time in each stage per job; turn is waiting for the sound thread', labelNames: ['stage'], buckets: SECONDS, registers });
+  const guards = new Counter({ name: 'cosyvoice_guards_total', help: 'Sentences that did not end by themselves, by reason', labelNames: ['reason'], registers });
+  const retries = new Counter({ name: 'cosyvoice_retries_total', help: 'Sentences read again with another seed', registers });
+  const underruns = new Counter({ name: 'cosyvoice_underruns_total', help: 'Times a listener who plays at once had nothing to play', registers });
+  const underrunSeconds = new Counter({ name: 'cosyvoice_underrun_seconds_total', help: 'How long they had nothing to play', registers });
+  const batchRows = new Histogram({ name: 'cosyvoice_batch_rows', help: 'Rows that decoded together, per batch of tokens', buckets: [1, 2, 4, 8, 16], registers });
+  const held = {
+    rows: gauge('token_rows', 'Rows of the language model in use'),
+    waiting: gauge('token_rows_waiting', 'Sentences that wait for a row'),
+    cacheBytes: gauge('token_cache_bytes', 'Keys and values of the language model'),
+    streams: gauge('streams', 'Sentences that are being voiced in blocks'),
+    queued: gauge('sound_queue', 'Runs that wait for the sound thread'),
+    voiceBytes: gauge('voice_cache_bytes', 'Flow states of voices'),
+    streamBytes: gauge('stream_bytes', 'Flow states of streams, without their voices'),
+    voiceHits: gauge('voice_cache_hits', 'Streams that found their voice ready, since the thread started'),
+    voiceMisses: gauge('voice_cache_misses', 'Streams that had to wait for their voice, since the thread started'),
+  };
   return {
     jobs: new Counter({ name: 'cosyvoice_jobs_total', help: 'Jobs by outcome (an error code, or ok)', labelNames: ['outcome'], registers }),
-    running: new Gauge({ name: 'cosyvoice_jobs_running', help: 'Jobs being spoken', registers }),
-    queueSeconds: new Histogram({ name: 'cosyvoice_queue_seconds', help: 'From the job to its turn', buckets: SECONDS, registers }),
-    firstAudioSeconds: new Histogram({ name: 'cosyvoice_first_audio_seconds', help: 'From the job to its first sound', buckets: SECONDS, registers }),
-    stageSeconds: new Histogram({ name: 'cosyvoice_stage_seconds', help: 'Time in each stage per job', labelNames: ['stage'], buckets: SECONDS, registers }),
+    running: gauge('jobs_running', 'Jobs being spoken'),
+    queueSeconds: seconds('queue', 'From the job to its turn'),
+    firstAudioSeconds: seconds('first_audio', 'From the job to its first sound'),
     realTimeFactor: new Histogram({ name: 'cosyvoice_real_time_factor', help: 'Seconds of work per second of sound', buckets: [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], registers }),
     audioSeconds: new Counter({ name: 'cosyvoice_audio_seconds_total', help: 'Sound sent', registers }),
-    guards: new Counter({ name: 'cosyvoice_guards_total', help: 'Generations stopped by a guard, by reason', labelNames: ['reason'], registers }),
-    text: () => registry.metrics(),
+
+    /** Adds what one job cost and met. */
+    record(trace: Trace): void {
+      for (const [stage, ms] of Object.entries(trace.stages)) stageSeconds.observe({ stage }, ms / 1000);
+      for (const [histogram, ms] of [[prefillSeconds, trace.prefillMs], [firstHopSeconds, trace.firstHopMs], [audibleSeconds, trace.audibleMs]] as const) if (ms !== undefined) histogram.observe(ms / 1000);
+      for (const reason of trace.guards) guards.inc({ reason });
+      for (const rows of trace.batchRows) batchRows.observe(rows);
+      retries.inc(trace.retries);
+      underruns.inc(trace.underruns.count);
+      underrunSeconds.inc(trace.underruns.ms / 1000);
+    },
+
+    /** Prometheus text. */
+    text(stats: HeldStats): Promise<string> {
+      for (const [name, value] of Object.entries({ ...stats.tokens, ...stats.acoustic })) held[name as keyof typeof held].set(value);
+      return registry.metrics();
+    },
   };
 }

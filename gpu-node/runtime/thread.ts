@@ -26,6 +26,8 @@ type StreamName<T> = { [K in keyof T]: T[K] extends (args: never, signal: AbortS
 export interface Thread<T extends Methods> {
   call<K extends Exclude<keyof T, StreamName<T>> & string>(method: K, args: Argument<T[K]>, signal?: AbortSignal): Promise<Result<T[K]>>;
   stream<K extends StreamName<T> & string>(method: K, args: Argument<T[K]>, signal?: AbortSignal): AsyncGenerator<Item<T[K]>>;
+  /** Ends the thread as a crash would: open calls fail with `internal_error` (retryable), the next call starts a fresh one. */
+  restart(): Promise<void>;
   /** Ends the thread; open calls fail. */
   close(): Promise<void>;
 }
@@ -90,6 +92,10 @@ class CallingSide<T extends Methods> implements Thread<T> {
       if (!done && !failure) own.abort();
       settle();
     }
+  }
+
+  async restart(): Promise<void> {
+    await this.#worker?.terminate();
   }
 
   async close(): Promise<void> {

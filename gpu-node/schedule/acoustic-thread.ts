@@ -44,8 +44,13 @@ export type Voicing = {
   readonly prompt: boolean;
 };
 
+/** Milliseconds: until its turn, tokens → mel, mel → samples. */
+export type Spent = { readonly turnMs: number; readonly melMs: number; readonly waveMs: number };
+
 /** Samples at the model's rate, and how many more tokens make the next ones. */
-export type Pushed = { readonly samples: Float32Array; readonly needed: number };
+export type Pushed = Spent & { readonly samples: Float32Array; readonly needed: number };
+
+export type AcousticStats = { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number };
 
 /** When the listener's sound runs out, in milliseconds since the epoch; the nearest deadline runs first. */
 export type Deadline = { readonly deadlineMs: number };
@@ -53,12 +58,14 @@ export type Deadline = { readonly deadlineMs: number };
 export type AcousticMethods = {
   ready: (args: null) => Promise<void>;
   preset: (speaker: StoredSpeaker) => PreparedVoice;
-  enroll: (args: { readonly audio: Uint8Array; readonly transcript: string | undefined }) => Promise<PreparedVoice>;
+  enroll: (args: { readonly audio: Uint8Array; readonly transcript: string | undefined; readonly tenant: string }, signal: AbortSignal) => Promise<PreparedVoice>;
   speechTokens: (args: { readonly audio: Uint8Array }) => Promise<Int32Array>;
-  whole: (args: Voicing & Deadline & { readonly speechTokens: readonly number[] }, signal: AbortSignal) => Promise<Transfer<Float32Array>>;
-  open: (args: Voicing) => Promise<{ readonly id: number; readonly needed: number }>;
+  whole: (args: Voicing & Deadline & { readonly speechTokens: readonly number[] }, signal: AbortSignal) => Promise<Transfer<Pushed>>;
+  /** `id` is the caller's and new; `close` frees it, also when `open` failed or was cancelled. */
+  open: (args: Voicing & Deadline & { readonly id: number }, signal: AbortSignal) => Promise<{ readonly needed: number }>;
   push: (args: Deadline & { readonly id: number; readonly speechTokens: readonly number[]; readonly last: boolean }, signal: AbortSignal) => Promise<Transfer<Pushed>>;
-  close: (args: { readonly id: number }) => void;
+  close: (args: { readonly id: number }) => Promise<void>;
+  stats: (args: null) => AcousticStats;
 };
 
 type Stream = { readonly flow: FlowStream; readonly tempo: TempoStretch | undefined; readonly wave: VocoderStream };
@@ -76,7 +83,6 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
   const shelf = new VoiceShelf(flow);
   const turns = new Turns();
   const streams = new Map<number, Stream>();
-  let nextId = 1;
 
   return {
     ready: async () => {},
@@ -89,10 +95,11 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
       return { key, hasPrompt: prompt !== undefined, transcript, speechTokens: [...(prompt?.llmSpeechTokens ?? [])] };
     },
 
-    async enroll({ audio, transcript }) {
+    async enroll({ audio, transcript, tenant }, signal) {
       const clip = await decodePrompt(audio);
-      const key = `clip/${await voiceKey({ tenant: 'local', transcript: transcript ?? '', modelRevision: source.hash }, clip)}`;
-      const made = await makeVoicePrompt({ ...clip, transcript: transcript ?? '', sessions: await sessions() });
+      const key = `clip/${await voiceKey({ tenant, transcript: transcript ?? '', modelRevision: source.hash }, clip)}`;
+      const opened = await sessions();
+      const made = await turns.run(Date.now(), () => makeVoicePrompt({ ...clip, transcript: transcript ?? '', sessions: opened }), signal);
       shelf.put(key, { embedding: made.embedding, prompt: { speechTokens: made.flowSpeechTokens, mel: made.mel } });
       return { key, hasPrompt: true, transcript: transcript === undefined ? undefined : { text: transcript }, speechTokens: [...made.llmSpeechTokens] };
     },
@@ -102,42 +109,80 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
     },
 
     whole({ key, seed, speed, steps, prompt, speechTokens: tokens, deadlineMs }, signal) {
-      return turns.run(deadlineMs, async () => {
-        signal.throwIfAborted();
-        const mel = await flow.offline({ ...shelf.voice(key, { prompt, steps }), speechTokens: Int32Array.from(tokens) });
-        const samples = await vocoder.offline(mel, { noise: { seed }, speed });
-        return new Transfer(samples, [samples.buffer]);
-      });
+      const clock = new Clock();
+      return turns.run(
+        deadlineMs,
+        async () => {
+          clock.lap('turnMs');
+          const mel = await flow.offline({ ...shelf.voice(key, { prompt, steps }), speechTokens: Int32Array.from(tokens) });
+          clock.lap('melMs');
+          const samples = await vocoder.offline(mel, { noise: { seed }, speed });
+          clock.lap('waveMs');
+          return new Transfer({ samples, needed: 0, ...clock.laps }, [samples.buffer]);
+        },
+        signal,
+      );
     },
 
-    async open({ key, seed, speed, steps, prompt }) {
-      const state = await shelf.state(key, { prompt, steps });
-      const stream: Stream = {
-        flow: flow.stream(state),
-        tempo: speed === 1 ? undefined : new TempoStretch(config.flow.melBins, speed),
-        wave: vocoder.stream({ noise: { seed } }),
-      };
-      const id = nextId++;
-      streams.set(id, stream);
-      return { id, needed: stream.flow.needed };
+    open({ id, key, seed, speed, steps, prompt, deadlineMs }, signal) {
+      return turns.run(
+        deadlineMs,
+        async () => {
+          const state = await shelf.state(key, { prompt, steps });
+          // cancelled meanwhile: its `close` has been here or is behind this
+          signal.throwIfAborted();
+          const stream: Stream = {
+            flow: flow.stream(state),
+            tempo: speed === 1 ? undefined : new TempoStretch(config.flow.melBins, speed),
+            wave: vocoder.stream({ noise: { seed } }),
+          };
+          streams.set(id, stream);
+          return { needed: stream.flow.needed };
+        },
+        signal,
+      );
     },
 
     push({ id, speechTokens: tokens, last, deadlineMs }, signal) {
-      return turns.run(deadlineMs, async () => {
-        signal.throwIfAborted();
-        const stream = streams.get(id);
-        if (!stream) throw new CosyError('internal_error', 'The stream was closed.');
-        const mel = await stream.flow.push(Int32Array.from(tokens), { last });
-        const samples = await stream.wave.push(stream.tempo ? stream.tempo.push(mel, { last }) : mel, { last });
-        return new Transfer({ samples, needed: last ? 0 : stream.flow.needed }, [samples.buffer]);
+      const clock = new Clock();
+      return turns.run(
+        deadlineMs,
+        async () => {
+          clock.lap('turnMs');
+          const stream = streams.get(id);
+          if (!stream) throw new CosyError('internal_error', 'The stream was closed.');
+          const mel = await stream.flow.push(Int32Array.from(tokens), { last });
+          clock.lap('melMs');
+          const samples = await stream.wave.push(stream.tempo ? stream.tempo.push(mel, { last }) : mel, { last });
+          clock.lap('waveMs');
+          return new Transfer({ samples, needed: last ? 0 : stream.flow.needed, ...clock.laps }, [samples.buffer]);
+        },
+        signal,
+      );
+    },
+
+    // in turn, so that no run is using what is given back
+    close({ id }) {
+      return turns.run(-Infinity, async () => {
+        streams.get(id)?.flow.close();
+        streams.delete(id);
       });
     },
 
-    close({ id }) {
-      streams.delete(id);
-    },
+    stats: () => ({ streams: streams.size, queued: turns.queued, voiceBytes: shelf.bytes, streamBytes: [...streams.values()].reduce((sum, stream) => sum + stream.flow.bytes, 0), voiceHits: shelf.hits, voiceMisses: shelf.misses }),
   };
 });
+
+class Clock {
+  #sinceMs = performance.now();
+  readonly laps = { turnMs: 0, melMs: 0, waveMs: 0 };
+
+  lap(name: keyof Spent): void {
+    const now = performance.now();
+    this.laps[name] = now - this.#sinceMs;
+    this.#sinceMs = now;
+  }
+}
 
 /** Half a second of silence through both networks. */
 async function warmUp(flow: Flow, vocoder: Vocoder, config: ModelConfig): Promise<void> {

@@ -17,6 +17,8 @@ export class VoiceShelf {
   readonly #voices = new Map<string, Stored>();
   readonly #states = new Map<string, { readonly state: Promise<FlowVoiceState>; bytes: number }>();
   #bytes = 0;
+  #hits = 0;
+  #misses = 0;
 
   constructor(flow: Pick<Flow, 'voiceState'>, budgetBytes = STATE_BYTES) {
     this.#flow = flow;
@@ -26,6 +28,15 @@ export class VoiceShelf {
   /** Bytes of the states on the shelf; streams may hold more that have left it. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** States found on the shelf, and states that had to be computed. */
+  get hits(): number {
+    return this.#hits;
+  }
+
+  get misses(): number {
+    return this.#misses;
   }
 
   put(key: string, voice: Stored): void {
@@ -50,10 +61,12 @@ export class VoiceShelf {
     const name = `${key}|${use.prompt}|${use.steps ?? ''}`;
     const known = this.#states.get(name);
     if (known) {
+      this.#hits += 1;
       this.#states.delete(name);
       this.#states.set(name, known);
       return known.state;
     }
+    this.#misses += 1;
     const entry = { state: this.#flow.voiceState(this.voice(key, use)), bytes: 0 };
     this.#states.set(name, entry);
     try {

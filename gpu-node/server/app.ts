@@ -52,23 +52,37 @@ export function nodeApp(synthesis: Synthesis, verifier: SignatureVerifier): Hono
   return app;
 }
 
-function frameStream(first: IteratorResult<Frame>, frames: AsyncGenerator<Frame>, cancel: AbortController): ReadableStream<Uint8Array> {
+/** A listener that takes nothing for this long is gone. Until then one frame waits here, and the work waits for it. */
+export const MAX_STALL_MS = 60_000;
+
+/** `frames` as bytes; `cancel` is called when the reader leaves, or has read nothing for `stallMs`. */
+export function frameStream(first: IteratorResult<Frame>, frames: AsyncGenerator<Frame>, cancel: AbortController, stallMs = MAX_STALL_MS): ReadableStream<Uint8Array> {
   let waiting: IteratorResult<Frame> | undefined = first;
+  let stall: NodeJS.Timeout | undefined;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        clearTimeout(stall);
         try {
           const { value, done } = waiting ?? (await frames.next());
           waiting = undefined;
-          if (done) controller.close();
-          else controller.enqueue(encodeFrame(value));
+          if (done) return controller.close();
+          controller.enqueue(encodeFrame(value));
+          stall = setTimeout(() => {
+            cancel.abort();
+            void frames.return(undefined).catch(() => {});
+            controller.error(new CosyError('cancelled', 'The listener stopped reading.'));
+          }, stallMs);
         } catch (error) {
           controller.enqueue(encodeFrame({ type: 'error', value: wire(error) }));
           controller.close();
         }
       },
       cancel() {
+        clearTimeout(stall);
         cancel.abort();
+        // the generator may be waiting to be read: it ends here, and gives its place back
+        void frames.return(undefined).catch(() => {});
       },
     },
     { highWaterMark: 1 },

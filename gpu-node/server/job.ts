@@ -1,15 +1,21 @@
-/** One signed job → frames: the engine's sound, resampled and encoded, with its speech tokens beside it. */
+/** One signed job → frames: the engine's sound, resampled and encoded, with its speech tokens, marks and word times beside it. */
 import type { Frame } from '../../shared/contract/frames.ts';
 import type { Job } from '../../shared/contract/job.ts';
-import { isCosyError } from '../../shared/errors/index.ts';
+import { resumePoint } from '../../shared/contract/tokens.ts';
+import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { Engine } from '../engine.ts';
 import type { NodeMetrics } from '../metrics/index.ts';
 import type { Admission } from '../schedule/admission.ts';
+import type { TextPiece } from '../schedule/source.ts';
 import { renderBytes } from '../render.ts';
+import type { RenderedPiece } from '../render.ts';
 
-export type JobContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly admission: Admission };
+export type JobContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly admission: Admission; readonly pieces?: AsyncIterable<TextPiece> };
 
-export async function* runJob(job: Job, engine: Engine, { signal, metrics, admission }: JobContext): AsyncGenerator<Frame> {
+/** `pieces`: text that arrives while it is spoken, instead of the job's. */
+export async function* runJob(job: Job, engine: Engine, { signal: caller, metrics, admission, pieces }: JobContext): AsyncGenerator<Frame> {
+  const deadline = job.deadlineMs === undefined ? undefined : AbortSignal.timeout(job.deadlineMs);
+  const signal = deadline ? AbortSignal.any([caller, deadline]) : caller;
   const startMs = performance.now();
   let outcome = 'cancelled';
   let leave = () => {};
@@ -17,33 +23,62 @@ export async function* runJob(job: Job, engine: Engine, { signal, metrics, admis
     leave = await admission.enter(signal);
     metrics.queueSeconds.observe((performance.now() - startMs) / 1000);
     metrics.running.set(admission.running);
-    const { seed, sounds } = engine.speak(job, signal);
-    const rendered = await renderBytes(sounds, { format: job.format, fromHz: engine.sampleRateHz, sampleRateHz: job.sampleRateHz, volume: job.volume });
-    yield { type: 'start', value: { sampleRateHz: job.sampleRateHz, contentType: rendered.contentType, seed } };
-    let firstAudioMs: number | undefined;
-    let audioMs = 0;
-    let speechTokens = 0;
-    for await (const piece of rendered.pieces) {
-      if (piece.speechTokens.length > 0) yield { type: 'tokens', value: Uint16Array.from(piece.speechTokens) };
-      if (piece.bytes.length > 0) {
-        firstAudioMs ??= performance.now() - startMs;
-        yield { type: 'audio', value: piece.bytes };
-      }
-      audioMs += piece.durationMs;
-      speechTokens += piece.speechTokens.length;
-    }
-    const totalMs = performance.now() - startMs;
-    yield { type: 'end', value: { audioMs: Math.round(audioMs), speechTokens, timings: { firstAudioMs: Math.round(firstAudioMs ?? totalMs), totalMs: Math.round(totalMs) } } };
+    yield* frames(job, engine, { signal, metrics, startMs, pieces });
     outcome = 'ok';
-    metrics.audioSeconds.inc(audioMs / 1000);
-    metrics.firstAudioSeconds.observe((firstAudioMs ?? totalMs) / 1000);
-    if (audioMs > 0) metrics.realTimeFactor.observe(totalMs / audioMs);
   } catch (error) {
-    outcome = isCosyError(error) ? error.code : 'internal_error';
-    throw error;
+    const late = deadline?.aborted === true && !caller.aborted;
+    outcome = late ? 'deadline_exceeded' : isCosyError(error) ? error.code : 'internal_error';
+    throw late ? new CosyError('deadline_exceeded', `The speech was not finished within ${job.deadlineMs} ms.`) : error;
   } finally {
     leave();
     metrics.running.set(admission.running);
     metrics.jobs.inc({ outcome });
   }
+}
+
+type FramesContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly startMs: number; readonly pieces: AsyncIterable<TextPiece> | undefined };
+
+async function* frames(job: Job, engine: Engine, { signal, metrics, startMs, pieces }: FramesContext): AsyncGenerator<Frame> {
+  const resume = job.resume && resumePoint(job.resume.tokens);
+  if (resume && job.seed === undefined) throw new CosyError('invalid_value', 'A job that goes on needs the seed of its beginning.', { param: 'seed' });
+  const speech = engine.speak({ ...job, text: pieces ?? job.text, resume }, signal);
+  const { trace } = speech;
+  const rendered = renderBytes(speech.sounds, {
+    format: job.format,
+    fromHz: engine.sampleRateHz,
+    sampleRateHz: job.sampleRateHz,
+    volume: job.volume,
+    resume: job.resume && resume && { fromSample: resume.samples, sampleOffset: job.resume.sampleOffset },
+  });
+  let audioMs = 0;
+  let speechTokens = 0;
+  let firstAudioMs: number | undefined;
+  try {
+    let started = false;
+    for await (const piece of rendered) {
+      // the first sound is there, so the seed is final, and a failure before it was a status and no broken stream
+      if (!started) yield { type: 'start', value: { sampleRateHz: job.sampleRateHz, contentType: piece.contentType, seed: speech.seed } };
+      started = true;
+      if (piece.durationMs > 0 && firstAudioMs === undefined) {
+        firstAudioMs = performance.now() - startMs;
+        metrics.firstAudioSeconds.observe(firstAudioMs / 1000);
+      }
+      yield* pieceFrames(piece);
+      audioMs += piece.durationMs;
+      speechTokens += piece.speechTokens.length;
+    }
+    const totalMs = performance.now() - startMs;
+    yield { type: 'end', value: { audioMs: Math.round(audioMs), speechTokens, timings: { firstAudioMs: Math.round(firstAudioMs ?? totalMs), totalMs: Math.round(totalMs), ...trace.timings() } } };
+    if (audioMs > 0) metrics.realTimeFactor.observe(totalMs / audioMs);
+  } finally {
+    metrics.audioSeconds.inc(audioMs / 1000);
+    metrics.record(trace);
+  }
+}
+
+/** Tokens follow their audio: whatever was received, a node that goes on from it leaves no gap. */
+function* pieceFrames({ bytes, speechTokens, samples, words }: RenderedPiece): Generator<Frame> {
+  if (bytes.length > 0) yield { type: 'audio', value: bytes };
+  if (speechTokens.length > 0) yield { type: 'tokens', value: Uint16Array.from(speechTokens) };
+  if (bytes.length > 0 || words.length > 0) yield { type: 'mark', value: { samples, ...(words.length > 0 && { words }) } };
 }

@@ -2,24 +2,28 @@
  * The stream from node to edge: frames of `type (u8) · length (u32, little-endian) · payload`. A stream is complete only
  * when its last frame is `end`; anything else, however it stops, is a failure.
  *
- * Order: start, then audio and tokens as they are made, then end | error.
+ * Order: start, then tokens, audio and mark as they are made, then end | error. The bytes of all audio frames up to a mark
+ * hold its `samples`, and the tokens frames up to it are the ones to resume with.
  */
 import { CosyError, ERRORS } from '../errors/index.ts';
 import type { ErrorCode } from '../errors/index.ts';
 
-export const FRAME = { start: 1, audio: 2, tokens: 3, end: 4, error: 5 } as const;
+export const FRAME = { start: 1, audio: 2, tokens: 3, end: 4, error: 5, mark: 6 } as const;
 
 /** Facts known before the first sample. */
 export type StreamStart = { readonly sampleRateHz: number; readonly contentType: string; readonly seed: number };
 /** `audioMs` of sound was sent; `timings` in milliseconds by stage name. */
 export type StreamEnd = { readonly audioMs: number; readonly speechTokens: number; readonly timings: Readonly<Record<string, number>> };
+/** `samples`: at the start frame's rate, in the audio so far (an encoder may still hold some of them). `words`: an estimate, in milliseconds of the whole sound. */
+export type StreamMark = { readonly samples: number; readonly words?: readonly { readonly text: string; readonly startMs: number; readonly endMs: number }[] };
 export type StreamError = { readonly code: ErrorCode; readonly message: string; readonly retryAfterMs?: number };
 
 export type Frame =
   | { readonly type: 'start'; readonly value: StreamStart }
   | { readonly type: 'audio'; readonly value: Uint8Array }
-  /** Speech tokens of the audio that follows, so that another node can go on from here. */
+  /** Speech tokens and marks (tokens.ts) of the audio that follows, so that another node can go on from here. */
   | { readonly type: 'tokens'; readonly value: Uint16Array }
+  | { readonly type: 'mark'; readonly value: StreamMark }
   | { readonly type: 'end'; readonly value: StreamEnd }
   | { readonly type: 'error'; readonly value: StreamError };
 
@@ -52,10 +56,10 @@ export class FrameReader {
       const length = view.getUint32(at + 1, true);
       if (length > MAX_FRAME_BYTES) throw new CosyError('internal_error', 'The node sent a frame that is too large.');
       if (all.length - at - HEADER_BYTES < length) break;
-      frames.push(decode(view.getUint8(at), all.slice(at + HEADER_BYTES, at + HEADER_BYTES + length)));
+      frames.push(decode(view.getUint8(at), copy(all, at + HEADER_BYTES, at + HEADER_BYTES + length)));
       at += HEADER_BYTES + length;
     }
-    this.#rest = all.slice(at);
+    this.#rest = copy(all, at, all.length);
     return frames;
   }
 }
@@ -68,6 +72,8 @@ function decode(type: number, payload: Uint8Array): Frame {
       return { type: 'tokens', value: new Uint16Array(payload.buffer, 0, payload.length >> 1) };
     case FRAME.start:
       return { type: 'start', value: json(payload) as StreamStart };
+    case FRAME.mark:
+      return { type: 'mark', value: json(payload) as StreamMark };
     case FRAME.end:
       return { type: 'end', value: json(payload) as StreamEnd };
     case FRAME.error: {
@@ -81,6 +87,11 @@ function decode(type: number, payload: Uint8Array): Frame {
 
 function json(payload: Uint8Array): unknown {
   return JSON.parse(new TextDecoder().decode(payload));
+}
+
+/** A copy with memory of its own; `slice` of Node's Buffer would share it. */
+function copy(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(from, to));
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -11,6 +11,9 @@ export const voiceSchema = z.discriminatedUnion('kind', [
 export const MODES = ['sft', 'zero_shot', 'cross_lingual', 'instruct'] as const;
 export type Mode = (typeof MODES)[number];
 
+/** Two hours of speech. */
+const MAX_RESUME_TOKENS = 200_000;
+
 export const jobSchema = z.object({
   version: z.literal(1),
   id: z.string().min(1).max(200),
@@ -30,6 +33,15 @@ export const jobSchema = z.object({
   normalize: z.boolean(),
   /** On: audio leaves as it is made. Off: each sentence is made whole (full attention), then sent. */
   streaming: z.boolean(),
+  /** Namespace of cloned voices: equal clips of two tenants are two voices. */
+  tenant: z.string().min(1).max(200).optional(),
+  /** From arrival to the last byte; afterwards the job fails with `deadline_exceeded`. */
+  deadlineMs: z.int().min(1).max(3_600_000).optional(),
+  /**
+   * Another node sent this much of the job before it went away: its tokens frames, joined (contract/tokens.ts), and the samples
+   * at `sampleRateHz` of its audio (the latest mark frame). `seed` must be that of its start frame. The sound goes on behind it.
+   */
+  resume: z.object({ tokens: z.array(z.int().min(0).max(0xffff)).max(MAX_RESUME_TOKENS), sampleOffset: z.int().min(0) }).optional(),
 });
 
 export type Job = z.infer<typeof jobSchema>;
