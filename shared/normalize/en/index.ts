@@ -21,20 +21,22 @@ import { clock, duration, isoJoin } from './time.ts';
 
 /** One number by itself; what may follow it decides which rules are worth asking. */
 const SINGLES: readonly Rule[] = [
-  followedBy('a.-~:', clock), followedBy('a', duration), followedBy('a0', street), followedBy('a-./', dayFirst), followedBy('a', quarters), followedBy('-', sums),
-  followedBy('0', spacedThousands), telephone, followedBy('a', eras), followedBy('a£', ordinals), followedBy("a'", decades), followedBy('0-', mixed), followedBy('£', mixedVulgar),
-  followedBy('£', coordinate), followedBy("a'£", feet), followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('ax*^£', powers), followedBy('x×X£', sizes),
-  followedBy('a-£', measure), followedBy('a', magnitudes), followedBy(':', spacedRatio), followedBy('-~', spacedRange), version, followedBy(',', decimalComma), plainNumber,
+  followedBy('aApPhH.-~:', clock), followedBy('hHmM', duration), followedBy('§0', street), followedBy('-./sSnNrRtTjJfFmMaAoOdD', dayFirst), followedBy('QH', quarters), followedBy('-', sums),
+  followedBy('0', spacedThousands), telephone, followedBy('aAbBcC', eras), followedBy('sSnNrRtT£', ordinals), followedBy("s'", decades), followedBy('0-', mixed), followedBy('£', mixedVulgar),
+  followedBy('£', coordinate), followedBy("f'£", feet), followedBy('%£', percent), followedBy('§$£', signAfter), followedBy('x*^£', powers), followedBy('xX£', sizes),
+  followedBy('§-£', measure), followedBy('§', magnitudes), followedBy(':', spacedRatio), followedBy('-~', spacedRange), version, followedBy(',', decimalComma), plainNumber,
 ];
 /** Numbers joined without blanks. */
 const CHAINS: readonly Rule[] = [
-  clock, dayFirst, sums, telephone, followedBy('a', eras), numeric, yearRange, followedBy('%£', percent), followedBy('a$£', signAfter), followedBy('a-£', measure), followedBy('x×X£', times), range, ratio, slashed, chain,
+  clock, dayFirst, sums, telephone, followedBy('aAbBcC', eras), numeric, yearRange, followedBy('%£', percent), followedBy('§$£', signAfter), followedBy('§-£', measure), followedBy('xX£', times), range, ratio, slashed, chain,
 ];
 const NUMBERS: readonly Rule[] = [...SINGLES.map((rule) => ofShape('single', rule)), ...CHAINS.map((rule) => ofShape('chain', rule)), chain];
 const WORD_RULES: readonly Rule[] = [isoJoin, signFirst, rupees, monthFirst, quarters, weekdays, eraFirst, numbered, state, abbreviation, roman, by];
 /** Words some rule starts at, in small letters: most words of a text are none, and cost one look-up. */
 const STARTERS = new Set([...MONTH_WORDS, ...WEEKDAY_WORDS, ...STATE_WORDS, ...ABBREVIATED, ...CURRENCY_WORDS, 't', 'x', 'rs', 'q', 'h', 'ad', 'a', 'no', 'nos']);
 const LONGEST_STARTER = 9;
+/** Single letters that start something without a stop, slash or currency sign behind them. */
+const LONE = new Set('IVXxTQH');
 const WORDS: readonly Rule[] = [words];
 
 const SYMBOLS: readonly Rule[] = [signFirst, numbered, vulgar, signAlone, symbol];
@@ -46,6 +48,7 @@ function words(scope: Scope, index: number, floor: number): Replacement | undefi
   if (form === undefined || form.end - form.start > LONGEST_STARTER) return undefined;
   const written = scope.folded.slice(form.start, form.end);
   if (!STARTERS.has(written.toLowerCase()) && !/^[IVXLCDM]+$/.test(written)) return undefined;
+  if (written.length === 1 && !LONE.has(written) && !'./$¥'.includes(scope.folded[form.end] ?? ' ')) return undefined;
   for (const rule of WORD_RULES) {
     const made = rule(scope, index, floor);
     if (made !== undefined) return made;

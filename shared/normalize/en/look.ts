@@ -10,15 +10,15 @@ export function match(pattern: RegExp, scope: Scope, at: number): RegExpExecArra
 }
 
 /**
- * Lets a rule start only when the first character after the form (one blank skipped) is one of `marks`, where `a` stands for
+ * Lets a rule start only when the first character after the form (one blank skipped) is one of `marks`, where `§` stands for
  * any letter, `0` for any digit and `£` for anything outside ASCII. Most rules end here, at the price of one look.
  */
 export function followedBy(marks: string, rule: Rule): Rule {
   const allowed = new Uint8Array(128);
-  for (const mark of marks) allowed[mark.charCodeAt(0)] = 1;
+  for (const mark of marks) if (mark !== '§' && mark !== '£') allowed[mark.charCodeAt(0)] = 1;
   for (let code = 0; code < 128; code++) {
     const character = String.fromCharCode(code);
-    if ((marks.includes('a') && /[A-Za-z]/.test(character)) || (marks.includes('0') && /\d/.test(character))) allowed[code] = 1;
+    if ((marks.includes('§') && /[A-Za-z]/.test(character)) || (marks.includes('0') && /\d/.test(character))) allowed[code] = 1;
   }
   const far = marks.includes('£');
   return (scope, index, floor) => {
