@@ -3,6 +3,7 @@
  * automaton (Aho, Corasick 1975) finds the leftmost longest matches in one pass, whatever the number of entries.
  * In: entries. Out: matches with readings; they are applied before every rule and no rule touches them.
  */
+import { CosyError } from '../errors/index.ts';
 import type { Language, LexiconEntry, Span } from './contract.ts';
 import { findControls } from './control.ts';
 import { pronounce } from './pronounce/index.ts';
@@ -35,31 +36,35 @@ type Automaton = {
 
 /**
  * Compiles entries to an automaton. An entry without reading or pronunciation, with an empty text or beyond
- * LEXICON_LIMITS throws RangeError naming its index: the caller's door turns that into its own error.
+ * LEXICON_LIMITS throws CosyError invalid_value naming its index.
  */
 export function compileLexicon(entries: readonly LexiconEntry[]): Lexicon {
-  if (entries.length > LEXICON_LIMITS.entries) throw new RangeError(`Lexicon has more than ${LEXICON_LIMITS.entries} entries.`);
+  if (entries.length > LEXICON_LIMITS.entries) throw refused(`Lexicon has more than ${LEXICON_LIMITS.entries} entries.`);
   entries.forEach(checkEntry);
   const automaton = build(entries);
   return { size: entries.length, find: (text, languageAt) => findAll(automaton, text, languageAt) };
 }
 
+function refused(problem: string): CosyError {
+  return new CosyError('invalid_value', problem, { param: 'pronunciations' });
+}
+
 function checkEntry(entry: LexiconEntry, index: number): void {
   const { text, reading, pronunciation } = entry;
   if (text.trim() === '' || text.length > LEXICON_LIMITS.textUnits) {
-    throw new RangeError(`Lexicon entry ${index}: text must have 1 to ${LEXICON_LIMITS.textUnits} characters.`);
+    throw refused(`Lexicon entry ${index}: text must have 1 to ${LEXICON_LIMITS.textUnits} characters.`);
   }
-  if (reading === undefined && pronunciation === undefined) throw new RangeError(`Lexicon entry ${index}: give a reading or a pronunciation.`);
+  if (reading === undefined && pronunciation === undefined) throw refused(`Lexicon entry ${index}: give a reading or a pronunciation.`);
   if ((reading ?? '').length > LEXICON_LIMITS.readingUnits || (pronunciation ?? '').length > LEXICON_LIMITS.readingUnits) {
-    throw new RangeError(`Lexicon entry ${index}: reading longer than ${LEXICON_LIMITS.readingUnits} characters.`);
+    throw refused(`Lexicon entry ${index}: reading longer than ${LEXICON_LIMITS.readingUnits} characters.`);
   }
 }
 
 function readingOf(entry: LexiconEntry, index: number): string {
   const { reading, pronunciation = '', alphabet = 'pinyin' } = entry;
   const said = reading ?? pronounce(pronunciation, alphabet);
-  if (said === undefined) throw new RangeError(`Lexicon entry ${index}: pronunciation is not valid ${alphabet}.`);
-  if (findControls(said).length > 0) throw new RangeError(`Lexicon entry ${index}: reading holds a control token.`);
+  if (said === undefined) throw refused(`Lexicon entry ${index}: pronunciation is not valid ${alphabet}.`);
+  if (findControls(said).length > 0) throw refused(`Lexicon entry ${index}: reading holds a control token.`);
   return said;
 }
 

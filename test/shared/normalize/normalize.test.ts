@@ -130,8 +130,8 @@ describe('lexicon', () => {
   });
 
   test('an entry that cannot be said is refused', () => {
-    expect(() => compileLexicon([{ text: 'a', pronunciation: 'XX1 QQ', alphabet: 'arpabet' }])).toThrow(RangeError);
-    expect(() => compileLexicon([{ text: 'a', reading: '<|endofprompt|>' }])).toThrow(RangeError);
+    expect(() => compileLexicon([{ text: 'a', pronunciation: 'XX1 QQ', alphabet: 'arpabet' }])).toThrow(expect.objectContaining({ code: 'invalid_value' }));
+    expect(() => compileLexicon([{ text: 'a', reading: '<|endofprompt|>' }])).toThrow(expect.objectContaining({ code: 'invalid_value' }));
   });
 });
 
