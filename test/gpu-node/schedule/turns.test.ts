@@ -24,4 +24,21 @@ describe('turns on a thread that does one thing at a time', () => {
     expect(await next).toBe('ran');
     expect(turns.queued).toBe(0);
   });
+
+  it('lose no place to one who was cancelled while waiting', async () => {
+    const turns = new Turns();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const running = turns.run(0, () => promise);
+    const stop = new AbortController();
+    const gone = turns.run(1, async () => 'never', stop.signal);
+    const next = turns.run(2, async () => 'ran');
+    expect(turns.queued).toBe(2);
+    stop.abort();
+    await expect(gone).rejects.toMatchObject({ code: 'cancelled' });
+    expect(turns.queued).toBe(1);
+    resolve();
+    await running;
+    expect(await next).toBe('ran');
+    await expect(turns.run(0, async () => 'never', stop.signal)).rejects.toMatchObject({ code: 'cancelled' });
+  });
 });
