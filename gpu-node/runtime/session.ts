@@ -6,9 +6,11 @@
 import * as ort from 'onnxruntime-node';
 import { basename } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
+import { refuseTelemetry } from './telemetry.ts';
 
 // what fails is thrown; ONNX Runtime's own log would print the same again, in its words
 ort.env.logLevel = 'fatal';
+refuseTelemetry();
 
 export type Device = 'cpu' | 'cuda' | 'tensorrt';
 

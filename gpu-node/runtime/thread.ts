@@ -12,6 +12,7 @@ import { Worker, parentPort, workerData } from 'node:worker_threads';
 import type { Transferable } from 'node:worker_threads';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { ErrorCode } from '../../shared/errors/index.ts';
+import { refuseTelemetry } from './telemetry.ts';
 
 /** A method gets its arguments and a signal that fires when the caller gives up. */
 export type Method = (args: never, signal: AbortSignal) => unknown;
@@ -43,6 +44,7 @@ type Reply =
 export type ThreadOptions = { readonly module: URL; readonly options: unknown; readonly name: string };
 
 export function startThread<T extends Methods>(thread: ThreadOptions): Thread<T> {
+  refuseTelemetry();
   return new CallingSide<T>(thread);
 }
 
