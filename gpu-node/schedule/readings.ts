@@ -22,7 +22,7 @@ export type ReadingsOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Text that is spoken in one go by turns ends at the first sentence behind this many ids, or at any word behind the second. */
+/** Text that is spoken in one go by turns ends at a flush, at the first sentence behind this many ids, or at any word behind the second. */
 const TURNS_IDS = 80;
 const MAX_TURNS_IDS = 240;
 
@@ -69,8 +69,7 @@ async function* byTurns({ frontEnd, language }: ReadingsOptions, source: AsyncIt
           spoken.push(...wordsIn(current.text));
           if (ids.length > 0) yield ids;
           count += ids.length;
-          if (current.ends && count >= TURNS_IDS) break;
-          if (count >= MAX_TURNS_IDS) break;
+          if (current.flushed || count >= (current.ends ? TURNS_IDS : MAX_TURNS_IDS)) break;
         }
         ended = true;
       }

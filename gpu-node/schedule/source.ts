@@ -55,8 +55,8 @@ export async function* sentencesOf(source: AsyncIterable<TextPiece>): AsyncGener
 /** Size of sentences behind the first one, in the splitter's weights. */
 const LATER_WEIGHT = 40;
 
-/** A word or a few, cut where a tokenizer cuts too; `ends`: a sentence or a flush ends here. */
-export type Words = { readonly text: string; readonly ends: boolean };
+/** A word or a few, cut where a tokenizer cuts too; `ends`: a sentence ends here; `flushed`: all of it is to be spoken before more comes. */
+export type Words = { readonly text: string; readonly ends: boolean; readonly flushed: boolean };
 
 export async function* wordsOf(source: AsyncIterable<TextPiece>): AsyncGenerator<Words> {
   let buffer = '';
@@ -65,9 +65,9 @@ export async function* wordsOf(source: AsyncIterable<TextPiece>): AsyncGenerator
     const at = flush ? buffer.length : stableEnd(buffer);
     const words = buffer.slice(0, at);
     buffer = buffer.slice(at);
-    if (words !== '' || flush) yield { text: words, ends: flush || SENTENCE_END.test(words) };
+    if (words !== '' || flush) yield { text: words, ends: SENTENCE_END.test(words), flushed: flush };
   }
-  if (buffer !== '') yield { text: buffer, ends: true };
+  if (buffer !== '') yield { text: buffer, ends: true, flushed: true };
 }
 
 const SENTENCE_END = /[.!?。！？…\n]["”’』」)]*\s*$/u;

@@ -1,0 +1,74 @@
+/** A job that one node began and another one goes on with. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../gpu-node/engine.ts';
+import { nodeMetrics } from '../../gpu-node/metrics/index.ts';
+import { Admission } from '../../gpu-node/schedule/admission.ts';
+import { runJob } from '../../gpu-node/server/job.ts';
+import { jobSchema } from '../../shared/contract/job.ts';
+import type { Frame } from '../../shared/contract/frames.ts';
+import { NEVER, bundledEngine } from './engine.ts';
+
+const TEXT = 'Hello, and welcome to the show. And this is the end.';
+
+type Received = { readonly samples: Int16Array; readonly tokens: readonly number[]; readonly seed: number | undefined };
+
+describe('a stream that survives its node', () => {
+  let first: Engine;
+  let second: Engine;
+  beforeAll(async () => {
+    first = await bundledEngine();
+    second = await bundledEngine();
+  });
+  afterAll(async () => {
+    await first.close();
+    await second.close();
+  });
+
+  function frames(engine: Engine, job: Record<string, unknown>): AsyncGenerator<Frame> {
+    const parsed = jobSchema.parse({ version: 1, id: 'a', text: TEXT, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, normalize: false, streaming: true, ...job });
+    return runJob(parsed, engine, { signal: NEVER, metrics: nodeMetrics(), admission: new Admission() });
+  }
+
+  /** `until` ends the stream as a node that dies does: after so many frames. `before`: samples that another node sent. */
+  async function receive(source: AsyncGenerator<Frame>, { until = Infinity, before = 0 } = {}): Promise<Received> {
+    const audio: Uint8Array[] = [];
+    const tokens: number[] = [];
+    let seed: number | undefined;
+    let count = 0;
+    for await (const frame of source) {
+      if (frame.type === 'start') seed = frame.value.seed;
+      if (frame.type === 'audio') audio.push(frame.value);
+      if (frame.type === 'tokens') tokens.push(...frame.value);
+      if (frame.type === 'mark') expect(frame.value.samples).toBe(audio.reduce((sum, { length }) => sum + length / 2, before));
+      if (++count >= until) break;
+    }
+    const bytes = Buffer.concat(audio);
+    return { samples: new Int16Array(new Uint8Array(bytes).buffer), tokens, seed };
+  }
+
+  it.each([
+    ['in blocks', { streaming: true, sampleRateHz: 24000 }, [2, 5, 8]],
+    ['in blocks at 44.1 kHz, faster', { streaming: true, sampleRateHz: 44100, speed: 1.3 }, [6]],
+    ['whole sentences at 16 kHz', { streaming: false, sampleRateHz: 16000 }, [4]],
+  ] as const)('goes on at the sample where the other one stopped, %s', async (_, job, seams) => {
+    const whole = await receive(frames(first, { ...job, seed: 5 }));
+    for (const seam of seams) {
+      const begun = await receive(frames(first, { ...job, seed: 5 }), { until: seam });
+      expect(begun.samples.length).toBeLessThan(whole.samples.length);
+      const rest = await receive(frames(second, { ...job, seed: begun.seed, resume: { tokens: begun.tokens, sampleOffset: begun.samples.length } }), { before: begun.samples.length });
+      expect(begun.samples.length + rest.samples.length).toBe(whole.samples.length);
+      const expected = whole.samples.subarray(begun.samples.length);
+      // one step of 16 bits
+      const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (rest.samples[i] ?? NaN))), 0);
+      expect([seam, worst <= 1]).toEqual([seam, true]);
+      // both together are the tokens of an uninterrupted run, so a third node could go on too
+      expect([...begun.tokens, ...rest.tokens]).toEqual(whole.tokens);
+    }
+  });
+
+  it('is refused where it cannot be exact', async () => {
+    const resume = { tokens: [], sampleOffset: 0 };
+    await expect(receive(frames(second, { resume }))).rejects.toMatchObject({ code: 'invalid_value' });
+    await expect(receive(frames(second, { resume, seed: 1, format: 'flac' }))).rejects.toMatchObject({ code: 'unsupported_format' });
+  });
+});
