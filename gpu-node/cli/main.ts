@@ -1,34 +1,44 @@
 /** The `cosyvoice` command. Each subcommand is one file; errors are one line, and the exit code says whose fault it was. */
 import { Command, Option } from 'commander';
-import { isCosyError } from '../../shared/errors/index.ts';
+import { ERRORS, isCosyError } from '../../shared/errors/index.ts';
 import { AUDIO_FORMATS } from '../../shared/limits/index.ts';
 import { MODES } from '../../shared/contract/job.ts';
+import { outputLost, say } from './terminal.ts';
 
 const program = new Command('cosyvoice')
   .description('Speech from CosyVoice2 checkpoints, without Python.')
-  .showHelpAfterError('(cosyvoice --help shows what there is)')
   .configureHelp({ sortSubcommands: false })
+  // one line, as every error
+  .configureOutput({ outputError: (text, write) => write(`cosyvoice: ${text.trim().replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')} (cosyvoice --help shows what there is)\n`) })
   // what the user wrote is at fault: the same exit code as every other wrong input
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
-/** Options that every command which loads a model shares. */
 function withModel(command: Command): Command {
-  return command
-    .option('--model <dir>', 'checkpoint directory in the official layout (default: the bundled voice)')
+  return command.option('--model <dir>', 'checkpoint directory in the official layout (default: the bundled voice)');
+}
+
+/** For commands that write or read converted graphs. */
+function withGraphs(command: Command): Command {
+  return withModel(command)
     .option('--cache <dir>', 'where converted graphs are kept')
+    .addOption(new Option('--precision <name>', 'weights of language model and flow (default: the fastest that stays within the stated distance)').choices(['fp32', 'fp16', 'int8', 'int4']));
+}
+
+/** For commands that run them. */
+function withDevice(command: Command): Command {
+  return withGraphs(command)
     .addOption(new Option('--device <name>', 'execution provider').choices(['cpu', 'cuda', 'tensorrt']).default('cpu'))
-    .addOption(new Option('--precision <name>', 'weights of language model and flow (default: the fastest that stays within the stated distance)').choices(['fp32', 'fp16', 'int8', 'int4']))
     .option('--threads <n>', 'threads per operator (default: one per core)', wholeNumber);
 }
 
-withModel(program.command('speak'))
+withDevice(program.command('speak'))
   .description('speak text into an audio file')
   .argument('[text...]', 'what to say; "-" or nothing with piped input reads standard input')
   .option('--file <path>', 'read the text from a file')
   .option('--lines <path>', 'speak each line of a file into its own file in --out-dir')
   .option('--out-dir <dir>', 'folder for --lines', 'speech')
   .option('-o, --output <path>', 'audio file; its extension chooses the format (default: speech.wav)')
-  .addOption(new Option('--format <name>', 'audio format, when the extension does not say').choices(AUDIO_FORMATS))
+  .addOption(new Option('--format <name>', 'audio format (default: what the extension says, or wav)').choices(AUDIO_FORMATS))
   .option('--voice <name>', 'a speaker of the checkpoint (see `cosyvoice voices`)')
   .option('--prompt-audio <path>', 'a clip of 1 to 30 s to imitate')
   .option('--prompt-text <text>', 'what is said in the clip (absent: cross-lingual)')
@@ -53,13 +63,14 @@ Examples:
   cosyvoice speak --model CosyVoice2-0.5B --instruct "用四川话说" --prompt-audio me.wav "今天天气真好。"
   cosyvoice speak --source-audio talk.wav --voice af_heart -o converted.wav
   cosyvoice speak --lines sentences.txt --out-dir clips
-  echo "From a pipe." | cosyvoice speak -o - --format wav | aplay`,
+  echo "From a pipe." | cosyvoice speak -o - --format wav | aplay
+  some-llm | cosyvoice speak - --stream -o - --format wav | aplay     (speaks while the text still comes)`,
   )
   .action(run(async () => (await import('./speak.ts')).speakCommand));
 
 withModel(program.command('voices')).description('list the speakers of a checkpoint').action(run(async () => (await import('./voices.ts')).voicesCommand));
 
-withModel(program.command('convert')).description('write the ONNX graphs of a checkpoint into the cache').action(run(async () => (await import('./convert.ts')).convertCommand));
+withGraphs(program.command('convert')).description('write the ONNX graphs of a checkpoint into the cache').action(run(async () => (await import('./convert.ts')).convertCommand));
 
 program
   .command('pull')
@@ -85,7 +96,7 @@ program
   .option('--only <text>', 'only cases whose name contains this')
   .action(run(async () => (await import('./parity.ts')).parityCommand));
 
-withModel(program.command('bench'))
+withDevice(program.command('bench'))
   .description('measure every stage; prints a table and JSON, and never judges')
   .argument('[what...]', 'all, llm, flow, vocoder, whole, start, stream', ['all'])
   .option('--bundled', 'only the bundled voice')
@@ -96,9 +107,9 @@ withModel(program.command('bench'))
   .option('--python <path>', 'Python that can run the official code', 'python3')
   .action(run(async () => (await import('./bench.ts')).benchCommand));
 
-withModel(program.command('doctor')).description('what is installed, which providers load, what would be used').action(run(async () => (await import('./doctor.ts')).doctorCommand));
+withDevice(program.command('doctor')).description('what is installed, which providers load, what would be used').action(run(async () => (await import('./doctor.ts')).doctorCommand));
 
-withModel(program.command('serve'))
+withDevice(program.command('serve'))
   .description('node and edge on this machine')
   .option('--port <n>', 'port of the edge', wholeNumber, 8787)
   .option('--node-port <n>', 'port of the node', wholeNumber, 8788)
@@ -117,23 +128,27 @@ function run(load: () => Promise<Action>): (...all: unknown[]) => Promise<void> 
     const args = command.processedArgs.map((value: unknown) => (Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)]));
     try {
       process.exitCode = await (await load())(command.opts(), args);
-    } catch (error) {
+      // what was printed last may still be on its way
+      await new Promise((resolve) => setImmediate(resolve));
+      outputLost.throwIfAborted();
+    } catch (failure) {
+      const error: unknown = outputLost.aborted ? outputLost.reason : failure;
       if (!isCosyError(error) && process.env['COSYVOICE_DEBUG']) throw error;
       const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-      process.stderr.write(`cosyvoice: ${message}\n`);
-      process.exitCode = isCosyError(error) ? error.exitCode : 1;
+      if (message !== '') say(`cosyvoice: ${message}`);
+      process.exitCode = isCosyError(error) ? ERRORS[error.code].exit : 1;
     }
   };
 }
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) program.error(`cosyvoice: ${JSON.stringify(text)} is not a whole number`, { exitCode: 2 });
+  if (!Number.isInteger(value) || value < 0) program.error(`${JSON.stringify(text)} is not a whole number`, { exitCode: 2 });
   return value;
 }
 
 function decimal(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) program.error(`cosyvoice: ${JSON.stringify(text)} is not a number`, { exitCode: 2 });
+  if (text.trim() === '' || !Number.isFinite(value)) program.error(`${JSON.stringify(text)} is not a number`, { exitCode: 2 });
   return value;
 }

@@ -8,10 +8,12 @@ import type { Device } from '../runtime/session.ts';
 /** The bundled voice. */
 export const BUNDLED_MODEL = join(import.meta.dirname, '../models/nano');
 
+/** `--model`, then COSYVOICE_MODEL, then the bundled voice. */
 export function modelDirectory(options: Record<string, unknown>): string {
   return text(options['model']) ?? process.env['COSYVOICE_MODEL'] ?? BUNDLED_MODEL;
 }
 
+/** Settings of the engine from options, environment and defaults, in this order. */
 export function engineOptions(options: Record<string, unknown>): EngineSettings {
   const precision = text(options['precision']) as Precision | undefined;
   return {
@@ -24,10 +26,12 @@ export function engineOptions(options: Record<string, unknown>): EngineSettings 
   };
 }
 
+/** An option's text; undefined when absent or empty. */
 export function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
+/** An option's number, parsed by commander; undefined when absent. */
 export function number(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }

@@ -1,11 +1,26 @@
 /** What commands say while they work: a line that is redrawn on a terminal, nothing when piped. Results go to stdout, the rest to stderr. */
 import { styleText } from 'node:util';
+import { CosyError } from '../../shared/errors/index.ts';
 
+const lost = new AbortController();
+
+/** Fires when standard output takes nothing more; its reason is the error for the user (`cancelled` when a reader such as `head` has left). */
+export const outputLost: AbortSignal = lost.signal;
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') lost.abort(new CosyError('cancelled', ''));
+  else lost.abort(new CosyError('disk_full', `Standard output cannot be written (${error.code ?? 'unknown reason'}): free some space, or write elsewhere, and try again.`, { cause: error }));
+});
+process.stderr.on('error', () => {}); // nobody reads what is said here; the work goes on
+
+/** A line for the person at the terminal. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** A line of the result. Throws the reason of `outputLost`. */
 export function print(line: string): void {
+  outputLost.throwIfAborted();
   process.stdout.write(`${line}\n`);
 }
 
@@ -26,6 +41,7 @@ export class Progress {
   }
 }
 
+/** Bold where standard output is a terminal. */
 export function strong(text: string): string {
   return styleText('bold', text, { stream: process.stdout });
 }
