@@ -16,6 +16,7 @@ import { graphOpener } from '../runtime/session.ts';
 import type { OpenGraph } from '../runtime/session.ts';
 import { LanguageModel } from '../tokens/index.ts';
 import { openVocoder } from '../wave/index.ts';
+import { streamed } from './stream.ts';
 import { timeEach } from './measure.ts';
 import type { Measurement } from './measure.ts';
 
@@ -111,8 +112,8 @@ async function whole({ settings, samples }: TaskInput): Promise<Measurement[]> {
   return spoken(settings, samples, false);
 }
 
-async function stream({ settings, samples }: TaskInput): Promise<Measurement[]> {
-  return spoken(settings, samples, true);
+async function stream(input: TaskInput): Promise<Measurement[]> {
+  return [...(await spoken(input.settings, input.samples, true)), ...(await streamed(input))];
 }
 
 async function spoken(settings: EngineSettings, samples: number, streaming: boolean): Promise<Measurement[]> {
