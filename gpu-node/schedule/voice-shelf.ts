@@ -39,7 +39,11 @@ export class VoiceShelf {
     return this.#misses;
   }
 
+  /** Throws `voice_prompt_invalid` for values that are not numbers: networks with 8-bit weights would turn them into noise unseen. */
   put(key: string, voice: Stored): void {
+    if (!this.#voices.has(key) && ![voice.embedding, voice.prompt?.mel ?? []].every((values) => values.every(Number.isFinite))) {
+      throw new CosyError('voice_prompt_invalid', 'The voice holds values that are not numbers: enrol it again from its recording.');
+    }
     this.#voices.delete(key);
     this.#voices.set(key, voice);
     for (const oldest of this.#voices.keys()) {
