@@ -7,6 +7,7 @@ import { toLanguage } from '../shared/contract/language.ts';
 import { jobSchema } from '../shared/contract/job.ts';
 import type { Job } from '../shared/contract/job.ts';
 import { CosyError } from '../shared/errors/index.ts';
+import { MAX_TEXT_CHARACTERS } from '../shared/limits/index.ts';
 import { normalize } from '../shared/normalize/index.ts';
 import { parseSpeech } from './api/speech.ts';
 import type { SpeechRequest } from './api/speech.ts';
@@ -15,8 +16,10 @@ import { nodeDirectory, synthesizeOnNode } from './route/node.ts';
 import { openAudio } from './stream/audio.ts';
 import type { AudioStream } from './stream/audio.ts';
 
+/** Sound on its way, and what the headers of the answer say about it. */
 export type SpeechAnswer = AudioStream & { readonly warnings: readonly string[]; readonly format: SpeechRequest['response_format']; readonly eventStream: boolean };
 
+/** Throws the table's error for whatever of the request, the text or the nodes is at fault. */
 export async function speak(body: unknown, requestId: string, env: Env, signal: AbortSignal): Promise<SpeechAnswer> {
   const { request, warnings } = parseSpeech(body);
   const text = spokenText(request);
@@ -29,6 +32,7 @@ export async function speak(body: unknown, requestId: string, env: Env, signal: 
 function spokenText(request: SpeechRequest): string {
   if (request.text_normalization === 'off') return request.input;
   const spoken = normalize(request.input, { language: toLanguage(request.language) }).text;
+  if (spoken.length > MAX_TEXT_CHARACTERS) throw new CosyError('input_too_long', `input has ${spoken.length} characters once numbers and signs are words; the limit is ${MAX_TEXT_CHARACTERS}: split it into several requests.`, { param: 'input' });
   if (!/[\p{L}\p{N}]/u.test(spoken)) throw new CosyError('input_empty', 'input has nothing that can be spoken: send at least one word.', { param: 'input' });
   return spoken;
 }
@@ -40,7 +44,7 @@ function toJob(request: SpeechRequest, text: string, id: string): Job {
     id,
     text,
     voice: reference
-      ? { kind: 'clip', audio: reference.audio.replace(/^data:[^,]*,/, ''), transcript: reference.text }
+      ? { kind: 'clip', audio: reference.audio, transcript: reference.text }
       : { kind: 'preset', name: request.voice ?? 'default' },
     mode: request.mode,
     instruction: request.instructions,

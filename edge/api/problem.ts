@@ -1,6 +1,7 @@
 /** Failure → response: RFC 9457 members and, beside them, the `error` member that OpenAI's clients read. */
 import { isCosyError } from '../../shared/errors/index.ts';
 
+/** The answer to a failed request; an unknown failure says nothing about itself. */
 export function problem(error: unknown, requestId: string): Response {
   const known = isCosyError(error) ? error : undefined;
   const status = known?.status ?? 500;

@@ -8,12 +8,21 @@ import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_
 import { MODES } from '../../shared/contract/job.ts';
 
 /** A clip to imitate: a data URL or plain base64, and what is said in it. */
-const referenceSchema = z.object({ audio: z.string().min(1), text: z.string().max(2000).optional() });
+const referenceSchema = z.object({
+  audio: z
+    .string()
+    .transform((text) => text.replace(/^data:[^,]{0,200},/, ''))
+    .pipe(z.base64({ error: 'must be base64 or a base64 data URL' }).min(1, 'is empty')),
+  text: z.string().max(2000).optional(),
+});
 
+const voiceName = z.string().min(1).max(200);
+
+/** Body of a speech request. Absent fields get OpenAI's defaults. */
 export const speechSchema = z.object({
   model: z.string().max(200).optional(),
   input: z.string({ error: 'input must be the text to speak' }).max(MAX_TEXT_CHARACTERS, `input is longer than ${MAX_TEXT_CHARACTERS} characters: split it into several requests`),
-  voice: z.union([z.string().min(1), z.object({ id: z.string().min(1) }).transform(({ id }) => id)]).optional(),
+  voice: z.union([voiceName, z.object({ id: voiceName }).transform(({ id }) => id)], { error: 'voice must be a name of 1 to 200 characters' }).optional(),
   instructions: z.string().max(2000).optional(),
   response_format: z.enum(AUDIO_FORMATS, { error: `response_format must be one of ${AUDIO_FORMATS.join(', ')}` }).default('mp3'),
   speed: z.number().min(MIN_SPEED).max(MAX_SPEED).default(1),
@@ -28,6 +37,7 @@ export const speechSchema = z.object({
   reference: referenceSchema.optional(),
 });
 
+/** A valid request, defaults filled in. */
 export type SpeechRequest = z.infer<typeof speechSchema>;
 
 /** Throws `invalid_value` (or `input_empty`) naming the first offending field. */
@@ -36,7 +46,8 @@ export function parseSpeech(body: unknown): { readonly request: SpeechRequest; r
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const param = issue?.path.join('.') || 'body';
-    throw new CosyError('invalid_value', `${param}: ${issue?.message ?? 'is not valid'}.`, { param });
+    const message = issue?.message ?? 'is not valid';
+    throw new CosyError('invalid_value', `${message.startsWith(param) ? message : `${param}: ${message}`}.`, { param });
   }
   if (parsed.data.input.trim() === '') throw new CosyError('input_empty', 'input has no text: send at least one word.', { param: 'input' });
   const known = new Set(Object.keys(speechSchema.shape));

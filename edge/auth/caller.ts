@@ -1,6 +1,7 @@
 /** Credential → caller. One shared key for a whole deployment; absent means the deployment is open (loopback only, see gpu-node/main.ts). */
 import { CosyError } from '../../shared/errors/index.ts';
 
+/** Whose request it is. */
 export type Caller = { readonly tenant: string };
 
 /** Throws `invalid_api_key`. */

@@ -9,8 +9,10 @@ import { SIGNATURE_HEADER, sign } from '../../shared/signing/index.ts';
 import type { SigningKey } from '../../shared/signing/index.ts';
 import type { Env } from '../env.ts';
 
+/** Nodes in the order of trying, and the key that signs for them. */
 export type NodeDirectory = { readonly urls: readonly string[]; readonly key: SigningKey };
 
+/** Of the Worker's settings. */
 export function nodeDirectory(env: Env): NodeDirectory {
   const [id = '', ...secret] = env.NODE_KEY.split(':');
   return { urls: env.NODES.split(/\s+/).filter(Boolean), key: { id, secret: secret.join(':') } };
@@ -45,7 +47,7 @@ async function signedRequest({ method, path, body, nodes, signal }: SignedReques
       if (!refusal.retryable) throw refusal;
     } catch (error) {
       if (error === refusal || signal.aborted) throw error;
-      refusal ??= undefined; // unreachable node: the next one
+      // unreachable: the next one
     }
   }
   throw refusal ?? new CosyError('no_node_available', 'No synthesis node answers: try again in a few seconds.', { retryAfterMs: 5000 });

@@ -6,6 +6,7 @@ import { CosyError } from '../../shared/errors/index.ts';
 import { FrameReader } from '../../shared/contract/frames.ts';
 import type { Frame, StreamStart } from '../../shared/contract/frames.ts';
 
+/** Facts of the sound, and its bytes. */
 export type AudioStream = { readonly start: StreamStart; readonly body: ReadableStream<Uint8Array> };
 
 /** Waits for the node's first frames; throws the node's error when it fails before the first sound. */

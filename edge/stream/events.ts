@@ -1,6 +1,7 @@
 /** Sound as server-sent events in OpenAI's form: `speech.audio.delta` with base64, then `speech.audio.done`; an error is an event and ends the stream. */
 import { isCosyError } from '../../shared/errors/index.ts';
 
+/** One event for each piece of sound. */
 export function toEvents(audio: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   const reader = audio.getReader();
   const encoder = new TextEncoder();
