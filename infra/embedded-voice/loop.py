@@ -1,6 +1,7 @@
 """The training loop all stages share: seeded, resumable after a kill at any moment, averaged weights, losses to the log."""
 import os
 import random
+import shutil
 import signal
 import time
 
@@ -48,11 +49,12 @@ def load_state(a, stage):
     return torch.load(path, map_location=a.device, weights_only=False) if os.path.exists(path) else None
 
 
-def train(a, stage, net, params, batches, losses, export, measure=None, old=None, extra=None, after=None, clip=1.0, betas=(0.9, 0.98), decay=0.01):
-    """batches(seed) -> iterator; losses(batch) -> (total, parts to log); export() writes the deliverable while the averaged weights are
-    in place; measure() -> parts to log for held-back data; extra: further named objects with a state_dict (discriminators, their optimizer); after(): called after every step"""
+def train(a, stage, deliverable, net, params, batches, losses, export, measure=None, old=None, extra=None, after=None, clip=1.0, betas=(0.9, 0.98), decay=0.01):
+    """deliverable: name of the file that export() writes while the averaged weights are in place; with measure() (parts for held-back data, the first
+    decides) the best one is kept as best.NAME. batches(seed) -> iterator; losses(batch) -> (total, parts to log); extra: further named objects with a state_dict (discriminators, their optimizer); after(): called after every step"""
     opt = torch.optim.AdamW([dict(params=[p for p in params if p.ndim > 1], weight_decay=decay), dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0)],
                             a.lr, betas=betas, fused=True)
+    best = []
     ema, step, extra = [p.detach().clone() for p in params], 0, extra or {}
     if old is not None:
         net.load_state_dict(old["net"]); opt.load_state_dict(old["opt"])
@@ -73,8 +75,13 @@ def train(a, stage, net, params, batches, losses, export, measure=None, old=None
             net.eval(); swap()
             with torch.no_grad(), torch.random.fork_rng():
                 torch.manual_seed(0)
-                print("dev  " + show(measure()), flush=True)
+                parts = measure()
             swap(); net.train()
+            best.append(next(iter(parts.values())))
+            mark = " best" if best[-1] == min(best) else ""
+            if mark:
+                shutil.copy(os.path.join(a.work, deliverable), os.path.join(a.work, "best." + deliverable))
+            print(f"dev  {show(parts)}{mark}", flush=True)
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     it, t0, last, first, run, usual = batches(a.seed + step), time.time(), time.time(), step, {}, None

@@ -78,6 +78,7 @@ def warmstart(net, batches):
             conv.weight[row] = 0
             conv.weight[row, top, -1] = 100.0 * s
         norm.weight.fill_(400 * (4 / c) ** 0.5 / 5)
+        norm.weight[c - 4:] = 0        # they only hold the LayerNorm; as features they would be 80 times larger than the others
         store, xs, ys = {}, [], []
         hook = est.final_proj.register_forward_hook(lambda m, i, o: store.__setitem__("h", i[0]))
         for b in batches:
@@ -124,7 +125,7 @@ def pinned(net):
     est = net.decoder.estimator
     c = est.final_block.block[0].weight.shape[0]
     top = c - 1
-    keep = [(est.final_block.block[0].weight, slice(c - 4, c)), (est.final_block.block[0].bias, slice(c - 4, c))]
+    keep = [(p, slice(c - 4, c)) for p in (*est.final_block.block[0].parameters(), *est.final_block.block[2].parameters())]
     blocks = list(est.down_blocks) + list(est.mid_blocks) + list(est.up_blocks)
     first = blocks[0][0]
     keep += [(p, slice(c - 4, c)) for p in (first.block2.block[0].weight, first.block2.block[0].bias)]
@@ -277,7 +278,7 @@ def main():
         d = Batches(dev, emb, a, 0, crop=250)
         rows = [losses(d.collate([d.piece(u) for u in dev[i:i + 8]]))[1] for i in range(0, len(dev), 8)]
         return {k: sum(float(r[k]) for r in rows) / len(rows) for k in rows[0]}
-    loop.train(a, "flow-" + a.stage, net, params, batches, losses, lambda: nano.write(codes.plain_state(net), os.path.join(a.work, "flow.pt")), measure, old,
+    loop.train(a, "flow-" + a.stage, "flow.pt", net, params, batches, losses, lambda: nano.write(codes.plain_state(net), os.path.join(a.work, "flow.pt")), measure, old,
                after=pinned(net) if a.stage == "flow" else None)
 
 
