@@ -194,7 +194,7 @@ def main():
     for x in ("tokenizer", "speaker", "lm", "flow", "hift", "text-folder", "out"):
         ap.add_argument("--" + x, required=True)
     ap.add_argument("--voices", nargs="+", default=["af_heart", "am_michael", "zf_xiaoxiao", "zm_yunyang"])
-    ap.add_argument("--top-p", type=float, default=0.3)
+    ap.add_argument("--top-p", type=float, default=0.5)
     ap.add_argument("--tau-r", type=float, default=1.0)
     ap.add_argument("--stored", action="store_true", help="no compression inside the .pt files")
     a = ap.parse_args()

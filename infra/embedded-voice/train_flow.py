@@ -224,7 +224,7 @@ class Batches:
 
 
 def main():
-    ap = loop.arguments(argparse.ArgumentParser(), 9000, 5e-4, 350)
+    ap = loop.arguments(argparse.ArgumentParser(), 9000, 1.5e-4, 350)
     ap.add_argument("--stage", choices=["encoder", "flow"], required=True)
     ap.add_argument("--speaker", help="speaker.pt; default is the work folder's")
     ap.add_argument("--init", help="flow.pt to start from; default is flow.pt of the work folder, if it is there")
