@@ -18,6 +18,7 @@ import type { FlowState, Page } from './state.ts';
 export { MAX_NOISE_FRAMES, normals } from './noise.ts';
 export { cosineSchedule } from './schedule.ts';
 
+/** What the flow is shown of a clip: tokens and the mel frames they stand for. */
 export type FlowPrompt = {
   /** Tokens of the clip, 25 a second. */
   readonly speechTokens: Int32Array;
@@ -25,6 +26,7 @@ export type FlowPrompt = {
   readonly mel: Float32Array;
 };
 
+/** Whose voice, and how finely the flow is solved. */
 export type FlowVoice = {
   readonly prompt?: FlowPrompt | undefined;
   /** (speakerDim) float32, any length: it is normalised here. */
@@ -33,6 +35,7 @@ export type FlowVoice = {
   readonly steps?: number | undefined;
 };
 
+/** What a flow is opened with. */
 export type FlowOptions = {
   /** Folder with `flow-encoder.onnx` and `flow-solve.onnx`. */
   readonly directory: string;
@@ -55,6 +58,7 @@ export type FlowVoiceState = {
   readonly bytes: number;
 };
 
+/** Frames while tokens are still being made. */
 export interface FlowStream {
   /** How many more tokens make the next frames come out. */
   readonly needed: number;
@@ -74,6 +78,7 @@ export interface FlowStream {
   close(): void;
 }
 
+/** Speech tokens → mel frames, whole or in blocks. */
 export interface Flow {
   readonly config: FlowConfig;
   /** All frames (F, melBins) of an utterance at once. No tokens: no frames. Throws `input_too_long` past 300 s. */

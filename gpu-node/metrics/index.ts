@@ -4,6 +4,7 @@ import type { Trace } from './trace.ts';
 
 export { Trace } from './trace.ts';
 
+/** The counters of one process. */
 export type NodeMetrics = ReturnType<typeof nodeMetrics>;
 
 /** What the engine holds, read when the metrics are asked for. */
@@ -14,6 +15,7 @@ export type HeldStats = {
 
 const SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Registers every counter under its name and unit. */
 export function nodeMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

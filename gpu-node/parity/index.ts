@@ -7,4 +7,5 @@ import { runners as lm } from './lm.ts';
 import { runners as stream } from './stream.ts';
 import { runners as text } from './text.ts';
 
+/** Case name → the code that computes it. */
 export const runners: Readonly<Record<string, ParityRunner>> = { ...lm, ...flow, ...hift, ...frontend, ...stream, ...text };

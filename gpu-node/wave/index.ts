@@ -25,6 +25,7 @@ export type { SourceNoise } from './source.ts';
 export type { StreamOptions, VocoderStream } from './stream.ts';
 export type { OfficialPiece, OfficialStream } from './official.ts';
 
+/** Noise and speed of a whole utterance. */
 export type OfflineOptions = {
   readonly noise: SourceNoise;
   /** 0.5…2: the mel is resampled in time before, as the official code does. 1 when absent. */

@@ -9,6 +9,7 @@ export type ErrorRow = { readonly status: number; readonly retryable: boolean; r
 const invalid = { status: 400, retryable: false, exit: 2 } as const;
 const broken = { status: 500, retryable: false, exit: 3 } as const;
 
+/** Every code, with its row. */
 export const ERRORS = {
   // what the caller sent
   invalid_value: invalid,
@@ -53,6 +54,7 @@ export const ERRORS = {
   internal_error: { status: 500, retryable: true, exit: 1 },
 } as const satisfies Record<string, ErrorRow>;
 
+/** A code of the table. */
 export type ErrorCode = keyof typeof ERRORS;
 
 /**

@@ -9,8 +9,10 @@ import { SIGNATURE_WINDOW_MS } from '../limits/index.ts';
 /** `id` is public and says which secret was used; `secret` is at least 32 bytes of randomness in text form. */
 export type SigningKey = { readonly id: string; readonly secret: string };
 
+/** What a signature covers. */
 export type SignedPart = { readonly method: string; readonly path: string; readonly body: Uint8Array<ArrayBuffer> };
 
+/** Carries key id, time and signature. */
 export const SIGNATURE_HEADER = 'x-cosyvoice-signature';
 
 /** Value of the signature header for a request sent now. */

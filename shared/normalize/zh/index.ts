@@ -31,6 +31,7 @@ const BOOK: RuleBook = {
 /** Kinds that the rules read once they are told what an ambiguous shape means. */
 const HINTS: Partial<Record<SayAs, Hints>> = { fraction: { slash: 'fraction' }, time: { colon: 'time' }, date: { slash: 'date' }, unit: {}, currency: {} };
 
+/** The rules of Chinese. */
 export const zh: LanguageRules = { language: 'zh', read, sayAs, emoji: (sequence) => EMOJI[sequence] };
 
 function read(scope: Scope): Replacement[] {
