@@ -33,7 +33,7 @@ export interface Thread<T extends Methods> {
   close(): Promise<void>;
 }
 
-type Request = { readonly id: number; readonly method: string; readonly args: unknown } | { readonly id: number; readonly cancel: true };
+type Request = { readonly exit: true } | { readonly id: number; readonly method: string; readonly args: unknown } | { readonly id: number; readonly cancel: true };
 type WireError = { readonly code: ErrorCode; readonly message: string };
 type Reply =
   | { readonly id: number; readonly item: unknown }
@@ -97,14 +97,14 @@ class CallingSide<T extends Methods> implements Thread<T> {
   }
 
   async restart(): Promise<void> {
-    await this.#worker?.terminate();
+    if (this.#worker) await ended(this.#worker);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
-    await worker?.terminate();
+    if (worker) await ended(worker);
   }
 
   /** Returns what removes the abort listener once the call is settled. */
@@ -157,6 +157,16 @@ class CallingSide<T extends Methods> implements Thread<T> {
   }
 }
 
+/**
+ * The thread ends itself, between two runs: `terminate` inside a run of a native addon takes the whole process down
+ * (N-API aborts when it comes back to an engine that is being torn down).
+ */
+async function ended(worker: Worker): Promise<void> {
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  worker.postMessage({ exit: true } satisfies Request);
+  await exited;
+}
+
 /** A value whose buffers move to the other side instead of being copied. */
 export class Transfer<T> {
   readonly value: T;
@@ -180,7 +190,8 @@ export function serveThread<Options, T extends Methods>(create: (options: Option
   const running = new Map<number, AbortController>();
 
   port.on('message', (request: Request) => {
-    if ('cancel' in request) running.get(request.id)?.abort();
+    if ('exit' in request) process.exit(0);
+    else if ('cancel' in request) running.get(request.id)?.abort();
     else void answer(request.id, request.method, request.args);
   });
 
