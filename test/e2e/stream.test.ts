@@ -21,9 +21,15 @@ describe('streaming with the bundled voice', () => {
   });
   afterAll(() => engine.close());
 
+  /** A question is answered between two runs, and a step has two at most: what a step under way still holds is gone at the third. */
   async function expectNothingHeld(): Promise<void> {
-    const { tokens, acoustic } = await engine.stats();
-    expect({ rows: tokens.rows, waiting: tokens.waiting, streams: acoustic.streams, queued: acoustic.queued, streamBytes: acoustic.streamBytes }).toEqual({ rows: 0, waiting: 0, streams: 0, queued: 0, streamBytes: 0 });
+    const nothing = { rows: 0, waiting: 0, streams: 0, queued: 0, streamBytes: 0 };
+    const looks: unknown[] = [];
+    for (let i = 0; i < 3; i++) {
+      const { tokens, acoustic } = await engine.stats();
+      looks.push({ rows: tokens.rows, waiting: tokens.waiting, streams: acoustic.streams, queued: acoustic.queued, streamBytes: acoustic.streamBytes });
+    }
+    expect(looks.at(-1)).toEqual(nothing);
   }
 
   it('gives the same samples for the same seed, alone and among others', async () => {
@@ -105,6 +111,7 @@ describe('streaming with the bundled voice', () => {
         const { tokens, samples } = await heardFrom(official, { text: words() });
         expect(tokens.length).toBeGreaterThan(15);
         expect(samples.length).toBeGreaterThan(0);
+        await official.stats();
         expect((await official.stats()).tokens.rows).toBe(0);
       } finally {
         await official.close();
