@@ -54,7 +54,6 @@ function toJob(request: SpeechRequest, text: string, id: string): Job {
     speed: request.speed,
     volume: request.volume,
     seed: request.seed,
-    normalize: false,
     streaming: request.stream,
     tenant: undefined,
     deadlineMs: undefined,

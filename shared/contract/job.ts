@@ -29,8 +29,6 @@ export const jobSchema = z.object({
   speed: z.number().min(MIN_SPEED).max(MAX_SPEED),
   volume: z.number().min(0).max(2),
   seed: z.int().min(0).max(0xffff_ffff).optional(),
-  /** Off: the text reaches the model as it is. */
-  normalize: z.boolean(),
   /** On: audio leaves as it is made. Off: each sentence is made whole (full attention), then sent. */
   streaming: z.boolean(),
   /** Namespace of cloned voices: equal clips of two tenants are two voices. */

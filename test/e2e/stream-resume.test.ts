@@ -25,7 +25,7 @@ describe('a stream that survives its node', () => {
   });
 
   function frames(engine: Engine, job: Record<string, unknown>): AsyncGenerator<Frame> {
-    const parsed = jobSchema.parse({ version: 1, id: 'a', text: TEXT, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, normalize: false, streaming: true, ...job });
+    const parsed = jobSchema.parse({ version: 1, id: 'a', text: TEXT, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, streaming: true, ...job });
     return runJob(parsed, engine, { signal: NEVER, metrics: nodeMetrics(), admission: new Admission() });
   }
 

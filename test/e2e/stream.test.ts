@@ -133,7 +133,7 @@ describe('streaming with the bundled voice', () => {
 
     it('is one who never reads, too: one frame waits, then the work is stopped', async () => {
       const admission = new Admission();
-      const job = jobSchema.parse({ version: 1, id: 'a', text: LONG, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, normalize: false, streaming: true });
+      const job = jobSchema.parse({ version: 1, id: 'a', text: LONG, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, streaming: true });
       const cancel = new AbortController();
       let made = 0;
       const frames = runJob(job, engine, { signal: cancel.signal, metrics: nodeMetrics(), admission });
@@ -159,7 +159,7 @@ describe('streaming with the bundled voice', () => {
 
   it('fails a job that misses its deadline, and gives everything back', async () => {
     const admission = new Admission();
-    const job = jobSchema.parse({ version: 1, id: 'a', text: LONG, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, normalize: false, streaming: true, deadlineMs: 300 });
+    const job = jobSchema.parse({ version: 1, id: 'a', text: LONG, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, streaming: true, deadlineMs: 300 });
     await expect(Array.fromAsync(runJob(job, engine, { signal: NEVER, metrics: nodeMetrics(), admission }))).rejects.toMatchObject({ code: 'deadline_exceeded' });
     expect(admission.running).toBe(0);
     await expectNothingHeld();

@@ -64,7 +64,6 @@ async function one(index: number): Promise<void> {
     speed: pick([1, 1, 0.8, 1.5]),
     volume: 1,
     seed: index,
-    normalize: false,
     streaming: draw() < 0.8,
     ...(kind >= 0.3 && kind < 0.4 ? { deadlineMs: Math.ceil(draw() * 1500) } : {}),
   });
