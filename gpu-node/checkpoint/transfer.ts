@@ -5,9 +5,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
+import { openBody } from './connection.ts';
 
 /** `sha256` of the contents, or `blob`: git's SHA-1 with its header, which Hugging Face gives for small files. */
 export type Digest = { readonly algorithm: 'sha256' | 'blob'; readonly hex: string };
@@ -66,22 +68,23 @@ async function fill(remote: RemoteFile, part: string, { signal, onBytes, stallMs
   if (have > 0 && have === remote.size) return onBytes(have);
   const stall = new AbortController();
   let timer = setTimeout(() => stall.abort(new Error('the connection stalled')), stallMs);
+  let response: IncomingMessage | undefined;
   try {
     const resume = have > 0 && version !== '' && (remote.size === undefined || have < remote.size);
-    const response = await fetch(remote.url, {
-      headers: { 'accept-encoding': 'identity', ...(resume ? { range: `bytes=${have}-`, 'if-range': version } : {}) },
-      signal: signal === undefined ? stall.signal : AbortSignal.any([signal, stall.signal]),
-    });
-    if (response.status === 416) await rm(part, { force: true }); // what is here is longer than what is there
-    if (!response.ok || response.body === null) throw statusError(response.status, remote.url);
-    const from = response.status === 206 ? have : 0;
-    if (response.status === 206 && !(response.headers.get('content-range') ?? '').startsWith(`bytes ${have}-`)) throw new Error('the server sent another range');
+    const headers = { 'accept-encoding': 'identity', ...(resume ? { range: `bytes=${have}-`, 'if-range': version } : {}) };
+    response = await openBody(remote.url, headers, signal === undefined ? stall.signal : AbortSignal.any([signal, stall.signal]));
+    const status = response.statusCode ?? 0;
+    if (status === 416) await rm(part, { force: true }); // what is here is longer than what is there
+    if (status !== 200 && status !== 206) throw statusError(status, remote.url);
+    const from = status === 206 ? have : 0;
+    if (status === 206 && !(response.headers['content-range'] ?? '').startsWith(`bytes ${have}-`)) throw new Error('the server sent another range');
+    if ((response.headers['content-encoding'] ?? 'identity') !== 'identity') throw new CosyError('download_failed', `${hostOf(remote.url)} sends ${basename(part, '.part')} in another encoding than asked for. Try another source with --from.`);
     const total = announced(response, from) ?? remote.size;
     await writeFile(`${part}.version`, strongTag(response));
     const file = await open(part, from === 0 ? 'w' : 'r+');
     try {
       let done = from;
-      for await (const chunk of response.body) {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
         clearTimeout(timer);
         timer = setTimeout(() => stall.abort(new Error('the connection stalled')), stallMs);
         if (done + chunk.length > (total ?? MAX_BYTES)) throw new CosyError('download_failed', `${hostOf(remote.url)} sends more of ${basename(part, '.part')} than it announced. Try another source.`);
@@ -96,18 +99,19 @@ async function fill(remote: RemoteFile, part: string, { signal, onBytes, stallMs
     }
   } finally {
     clearTimeout(timer);
+    response?.destroy();
   }
 }
 
 /** A weak tag may not guard a range (RFC 9110 §13.1.5). */
-function strongTag(response: Response): string {
-  const tag = response.headers.get('etag') ?? '';
-  return tag.startsWith('"') ? tag : (response.headers.get('last-modified') ?? '');
+function strongTag({ headers }: IncomingMessage): string {
+  const tag = headers.etag ?? '';
+  return tag.startsWith('"') ? tag : (headers['last-modified'] ?? '');
 }
 
-function announced(response: Response, from: number): number | undefined {
-  const length = response.headers.get('content-length');
-  return length === null || !/^\d+$/.test(length) ? undefined : from + Number(length);
+function announced({ headers }: IncomingMessage, from: number): number | undefined {
+  const length = headers['content-length'];
+  return length === undefined || !/^\d+$/.test(length) ? undefined : from + Number(length);
 }
 
 async function check(remote: RemoteFile, part: string, path: string): Promise<void> {

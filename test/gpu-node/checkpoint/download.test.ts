@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer as createRawServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { cpSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -107,6 +108,25 @@ test('a connection that says nothing is given up and resumed', async () => {
   const directory = temporaryDirectory();
   await pullCheckpoint({ source: base, directory, stallMs: 300 });
   expect(readFileSync(join(directory, 'llm.pt')).equals(readFileSync(join(golden, 'llm.pt')))).toBe(true);
+});
+
+test('a server that closes its connection after each answer, as HTTP/1.0 does, is read to the end', async () => {
+  const server = createRawServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (request) => {
+      const [, method = '', file = ''] = /^(\w+) \/(\S*)/.exec(request.toString('latin1')) ?? [];
+      const path = join(golden, file);
+      if (!existsSync(path)) return void socket.end('HTTP/1.0 404 Not Found\r\n\r\n');
+      const body = readFileSync(path);
+      socket.write(`HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
+      socket.end(method === 'HEAD' ? '' : body);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const directory = temporaryDirectory();
+  await pullCheckpoint({ source: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, directory });
+  for (const file of ['llm.pt', 'flow.pt', 'hift.pt', 'cosyvoice2.yaml']) expect(readFileSync(join(directory, file)).equals(readFileSync(join(golden, file)))).toBe(true);
 });
 
 test('a stop keeps what has arrived, and the next run goes on from there', async () => {
