@@ -2,8 +2,8 @@
  * Folders that are either whole or absent. A maker fills a folder of its own, everything is flushed to the disk, and one
  * rename publishes it. What a killed maker left is removed by the next one.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
 import { acquire, isDead, newOwner, release } from './lock.ts';
 
@@ -24,7 +24,7 @@ export async function cachedFolder({ directory, name, family, make, signal }: { 
   const folderOf = (who: string): string => `${entry}${PART}${who}`;
   const lock = `${entry}${LOCK}`;
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     if (!(await acquire({ path: lock, owner, folderOf, isDone: () => existsSync(entry), signal }))) return touch(entry);
     try {
       removeLeftovers(directory);
@@ -41,6 +41,33 @@ export async function cachedFolder({ directory, name, family, make, signal }: { 
   } catch (error) {
     throw explained(error, directory);
   }
+}
+
+/** Level by level: Node's recursive `mkdirSync` never returns where the system says ENOENT for a parent that is there (/proc). */
+function makeDirectory(directory: string): void {
+  const missing: string[] = [];
+  let parent = resolve(directory);
+  try {
+    for (; !existsSync(parent); parent = dirname(parent)) missing.unshift(parent);
+    if (missing.length > 0) accessSync(parent, constants.W_OK | constants.X_OK);
+    for (const path of missing) if (!isDirectory(path)) makeOne(path);
+  } catch (error) {
+    const known = explained(error, directory);
+    throw known === error ? unwritable(error, directory) : known;
+  }
+}
+
+/** Another process may be first. */
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!isDirectory(path)) throw error;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Unused entries are removed by their date. A cache that may only be read works as well. */
@@ -97,7 +124,12 @@ function explained(error: unknown, directory: string): unknown {
     return new CosyError('disk_full', `The disk is full while converting into ${directory}: free some space, or choose another cache folder, and try again.`, { cause: error });
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
-    return new CosyError('conversion_failed', `${directory} cannot be written (${code}): choose another cache folder with --cache.`, { cause: error });
+    return unwritable(error, directory);
   }
   return error;
+}
+
+function unwritable(error: unknown, directory: string): CosyError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  return new CosyError('conversion_failed', `The cache folder ${directory} cannot be written (${code}): choose another with --cache or COSYVOICE_CACHE.`, { cause: error });
 }

@@ -140,3 +140,12 @@ test('a cache folder whose path is a file is named', async () => {
   await expect(convertStage({ checkpoint, cacheDirectory, stage: 'hift', networks: [network(() => {})] })).rejects.toMatchObject({ code: 'conversion_failed' });
   expect(readFileSync(cacheDirectory, 'utf8')).toBe('');
 });
+
+test.skipIf(!existsSync('/proc/self'))('a cache folder that the system will not make is one line at once', { timeout: 10_000 }, async () => {
+  const checkpoint = await openCheckpoint(golden);
+  onTestFinished(() => checkpoint.close());
+  await expect(convertStage({ checkpoint, cacheDirectory: '/proc/none/cache', stage: 'hift', networks: [network(() => {})] })).rejects.toMatchObject({
+    code: 'conversion_failed',
+    message: expect.stringMatching(/^The cache folder \/proc\/none\/cache.* cannot be written \(\w+\): choose another with --cache or COSYVOICE_CACHE\.$/) as string,
+  });
+});
