@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { get as getPlain } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { get as getSecure } from 'node:https';
 import { basename, dirname } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
-import { openBody } from './connection.ts';
 
 /** `sha256` of the contents, or `blob`: git's SHA-1 with its header, which Hugging Face gives for small files. */
 export type Digest = { readonly algorithm: 'sha256' | 'blob'; readonly hex: string };
@@ -26,6 +28,8 @@ export type TransferOptions = {
 /** Failures in a row, without a byte between them. */
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 500;
+const MAX_REDIRECTS = 5;
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 /** Without an announced size: no file of a checkpoint is larger. */
 const MAX_BYTES = 8 * 2 ** 30;
 
@@ -101,6 +105,39 @@ async function fill(remote: RemoteFile, part: string, { signal, onBytes, stallMs
     clearTimeout(timer);
     response?.destroy();
   }
+}
+
+/**
+ * The answer that stands at the end of the redirects, its body still unread; `signal` ends both. Throws what the network
+ * throws, or `download_failed` for redirects that lead nowhere. Whoever does not read the body destroys it.
+ *
+ * Not `fetch`: when a server closes its connection while the body is held back (every HTTP/1.0 server does so with a large
+ * file), undici fails outside of any promise, and the process ends.
+ */
+async function openBody(url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<IncomingMessage> {
+  let at = new URL(url);
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    const response = await once(at, headers, signal);
+    const { location } = response.headers;
+    if (location === undefined || !REDIRECTS.includes(response.statusCode ?? 0)) return response;
+    response.destroy();
+    const next = URL.canParse(location, at) ? new URL(location, at) : undefined;
+    if (next?.protocol !== 'https:' && next?.protocol !== 'http:') throw new CosyError('download_failed', `${at.host} redirects to what is no web address. Choose another source with --from.`);
+    at = next;
+  }
+  throw new CosyError('download_failed', `${new URL(url).host} redirects without end. Choose another source with --from.`);
+}
+
+function once(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const get = url.protocol === 'https:' ? getSecure : getPlain;
+    const request = get(url, { headers, signal }, (response) => {
+      // a connection may break before the first read: the reader is told then, and nobody else
+      response.on('error', () => undefined);
+      resolve(addAbortSignal(signal, response));
+    });
+    request.on('error', reject);
+  });
 }
 
 /** A weak tag may not guard a range (RFC 9110 §13.1.5). */
