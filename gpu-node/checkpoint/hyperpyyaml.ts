@@ -18,15 +18,15 @@ const MAX_EXPRESSION_LENGTH = 200;
 
 /** `file`: name for messages. Throws `checkpoint_invalid` for text that is not a dictionary or has a wrong reference. */
 export function readHyperPyYaml(text: string, file: string): Readonly<Record<string, YamlValue>> {
-  if (text.length > MAX_TEXT_LENGTH) throw new CosyError('checkpoint_refused', `${file} is larger than any model description.`);
+  if (text.length > MAX_TEXT_LENGTH) throw new CosyError('checkpoint_refused', `${file} is larger than any model description. Download it again.`);
   const lines = new LineCounter();
   const document = parseDocument(text, { logLevel: 'silent', lineCounter: lines, uniqueKeys: true });
   const broken = document.errors[0];
   if (broken !== undefined) {
-    throw new CosyError('checkpoint_invalid', `${file} line ${lines.linePos(broken.pos[0]).line} is not YAML (${broken.code.toLowerCase().replaceAll('_', ' ')}).`);
+    throw new CosyError('checkpoint_invalid', `${file} line ${lines.linePos(broken.pos[0]).line} is not YAML (${broken.code.toLowerCase().replaceAll('_', ' ')}). Correct it, or download it again.`);
   }
   const value = new Reader(document, file).read(document.contents, 0);
-  if (!isDictionary(value)) throw new CosyError('checkpoint_invalid', `${file} is not a dictionary.`);
+  if (!isDictionary(value)) throw new CosyError('checkpoint_invalid', `${file} is not a dictionary. Download it again.`);
   return value;
 }
 
@@ -86,7 +86,7 @@ class Reader {
   }
 
   #error(reason: string): CosyError {
-    return new CosyError('checkpoint_invalid', `${this.#file} ${reason}.`);
+    return new CosyError('checkpoint_invalid', `${this.#file} ${reason}. Correct it, or download it again.`);
   }
 }
 

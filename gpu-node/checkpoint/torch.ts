@@ -78,7 +78,7 @@ function readEntry({ handle, file, entries, name, optional }: { handle: number; 
     if (optional) return undefined;
     throw new CosyError('checkpoint_invalid', `${file} has no ${name}: it is not a torch file. Download it again.`);
   }
-  if (range.length > MAX_INDEX_BYTES) throw new CosyError('checkpoint_refused', `${file}: ${name} is ${range.length} bytes, more than any index needs.`);
+  if (range.length > MAX_INDEX_BYTES) throw new CosyError('checkpoint_refused', `${file}: ${name} is ${range.length} bytes, more than any index needs. Download it again.`);
   const { deflated } = range;
   if (deflated !== undefined) return Buffer.from(inflate({ handle, file, range: { ...range, deflated } }));
   const bytes = Buffer.alloc(range.length);
