@@ -1,6 +1,6 @@
 /** Limits at the doors, each with its reason. Units are in the names. */
 
-/** Longest text of one request: 100 000 characters is about two hours of speech; longer text belongs in several requests. */
+/** Longest text of one request: 20 000 characters is about 25 minutes of speech; longer text belongs in several requests. */
 export const MAX_TEXT_CHARACTERS = 20_000;
 
 /** Body of a speech request: the text in UTF-8 with JSON escapes, and a reference clip of 30 s as base64 WAV at 48 kHz stereo. */
