@@ -26,7 +26,11 @@ export async function benchCommand(options: Record<string, unknown>, [what = []]
     const measurements: Measurement[] = [];
     for (const task of tasks) {
       progress.show(`${model}: ${task}`);
-      measurements.push(...(await inProcess(task, { settings: { ...settings, model: directory }, samples })));
+      const taken = await inProcess(task, { settings: { ...settings, model: directory }, samples });
+      progress.done();
+      // shown at once: a whole run takes many minutes, and what was measured is not lost with the rest
+      print(table(measurementRows(taken)));
+      measurements.push(...taken);
     }
     const checkout = text(options['official']);
     if (model === 'full' && checkout !== undefined) progress.show('official PyTorch code');
