@@ -4,6 +4,7 @@ import { CosyError } from '../shared/errors/index.ts';
 import { MAX_SPEECH_BODY_BYTES } from '../shared/limits/index.ts';
 import { readJson } from './admit/body.ts';
 import { problem } from './api/problem.ts';
+import { normalizeText } from './api/text.ts';
 import { authenticate } from './auth/caller.ts';
 import type { Env } from './env.ts';
 import { nodeDirectory, voicesOfNode } from './route/node.ts';
@@ -43,6 +44,8 @@ app.post('/v1/audio/speech', async (c) => {
     },
   });
 });
+
+app.post('/v1/text/normalize', async (c) => c.json(normalizeText(await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES))));
 
 app.get('/v1/audio/voices', async (c) => c.json(await voicesOfNode(nodeDirectory(c.env), c.req.raw.signal)));
 

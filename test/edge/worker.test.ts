@@ -134,6 +134,17 @@ describe('POST /v1/audio/speech through the Worker', () => {
     expect(response.status).toBe(413);
   });
 
+  it('says how a text will be spoken, with the trace, a lexicon and SSML', async () => {
+    const ask = (body: unknown) => fetch(new URL('/v1/text/normalize', edge.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    const result = (await (await ask({ text: 'Dr. Rao paid $5.', lexicon: [{ text: 'Rao', reading: 'Row' }] })).json()) as { text: string; spans: { source: string; class: string; start: number }[] };
+    expect(result.text).toBe('Doctor Row paid five dollars.');
+    expect(result.spans.map(({ source, class: kind }) => [source, kind])).toContainEqual(['$5', 'money']);
+    const spoken = (await (await ask({ text: '<speak>At <say-as interpret-as="digits">12</say-as>.</speak>', input_type: 'ssml' })).json()) as { text: string };
+    expect(spoken.text).toMatch(/one two/);
+    expect((await ask({ text: '<speak>open', input_type: 'ssml' })).status).toBe(400);
+    expect((await ask({ text: 5 })).status).toBe(400);
+  });
+
   it('has a health page on both sides, and an answer for unknown paths', async () => {
     expect(await (await fetch(new URL('/healthz', edge.url))).json()).toEqual({ status: 'ok' });
     expect(await (await fetch(new URL('/healthz', node.url))).json()).toMatchObject({ status: 'ok' });

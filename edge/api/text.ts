@@ -1,0 +1,49 @@
+/** `POST /v1/text/normalize`: how a text will be spoken, with the trace of every span that was replaced. */
+import { z } from 'zod';
+import { toLanguage } from '../../shared/contract/language.ts';
+import { CosyError } from '../../shared/errors/index.ts';
+import { MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
+import { LANGUAGES, LEXICON_LIMITS, compileLexicon, normalize } from '../../shared/normalize/index.ts';
+import type { Hints, LexiconEntry, NormalizeOptions, NormalizeResult } from '../../shared/normalize/index.ts';
+
+const hintsSchema = z.object({
+  slash: z.enum(['date', 'fraction']),
+  dash: z.enum(['range', 'score', 'minus', 'digits']),
+  colon: z.enum(['time', 'ratio', 'score']),
+  integer: z.enum(['cardinal', 'digits', 'year']),
+  dateOrder: z.enum(['mdy', 'dmy', 'ymd']),
+  decimalMark: z.enum(['point', 'comma']),
+}).partial();
+
+const entrySchema = z.object({
+  text: z.string().min(1),
+  reading: z.string().optional(),
+  pronunciation: z.string().optional(),
+  alphabet: z.enum(['pinyin', 'arpabet', 'ipa']).optional(),
+  language: z.enum(LANGUAGES).optional(),
+  caseSensitive: z.boolean().optional(),
+});
+
+export const normalizeSchema = z.object({
+  text: z.string({ error: 'must be the text to normalize' }).max(MAX_TEXT_CHARACTERS, `is longer than ${MAX_TEXT_CHARACTERS} characters: split it into several requests`),
+  language: z.string().max(16).optional(),
+  input_type: z.enum(['text', 'ssml', 'auto']).default('text'),
+  on_malformed: z.enum(['error', 'text']).default('error'),
+  emoji: z.enum(['say', 'drop', 'keep']).default('drop'),
+  control_tokens: z.enum(['allow', 'mask']).default('allow'),
+  hints: hintsSchema.default({}),
+  lexicon: z.array(entrySchema).max(LEXICON_LIMITS.entries).default([]),
+});
+
+/** Throws `invalid_value` naming the first offending field, or `ssml_invalid`. */
+export function normalizeText(body: unknown): NormalizeResult {
+  const parsed = normalizeSchema.safeParse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const param = issue?.path.join('.') || 'body';
+    throw new CosyError('invalid_value', `${param} ${issue?.message ?? 'is not valid'}.`, { param });
+  }
+  const { text, language, input_type, on_malformed, emoji, control_tokens, hints, lexicon } = parsed.data;
+  const options: NormalizeOptions = { language: toLanguage(language), inputType: input_type, onMalformed: on_malformed, emoji, controlTokens: control_tokens, hints: hints as Hints };
+  return normalize(text, lexicon.length > 0 ? { ...options, lexicon: compileLexicon(lexicon as LexiconEntry[]) } : options);
+}
