@@ -1,9 +1,42 @@
-/** Bindings and settings of the Worker, as wrangler.toml and gpu-node/main.ts provide them. */
+/** Bindings and settings of the Worker, as wrangler.toml and gpu-node/server/local-edge.ts provide them. */
+import type { Caller } from './caller.ts';
+import type { TenantQuota } from './admit/quota-object.ts';
+import type { NodeRegistry } from './route/registry-object.ts';
+
+/** What Cloudflare (or Miniflare) hands to the Worker. Secrets are marked; everything else stands in wrangler.toml. */
 export type Env = {
-  /** Base URLs of the nodes this Worker may use, separated by blanks. */
-  readonly NODES: string;
-  /** `id:secret` of the key that signs jobs; nodes hold the same. */
-  readonly NODE_KEY: string;
-  /** When set, requests must carry it as bearer token. */
-  readonly API_KEY?: string;
+  /** Catalogue: tenants, keys, voices, jobs, usage, audit. Schema: edge/migrations. */
+  readonly DB: D1Database;
+  /** Voice prompts by content key, and the same bound to the EU's jurisdiction. */
+  readonly PROMPTS: R2Bucket;
+  readonly PROMPTS_EU?: R2Bucket;
+  /** Finished audio. */
+  readonly RESULTS: R2Bucket;
+  readonly RESULTS_EU?: R2Bucket;
+  /** The small, often asked part: keys, voice rows. May be up to a minute stale. */
+  readonly HOT: KVNamespace;
+  /** One object per tenant: quota and concurrency. */
+  readonly TENANT: DurableObjectNamespace<TenantQuota>;
+  /** One object per region: which nodes are there. */
+  readonly REGISTRY: DurableObjectNamespace<NodeRegistry>;
+  /** Long texts and batches. */
+  readonly JOBS: Queue;
+
+  /** Where this Worker runs when the request does not say (`request.cf`): a region of `REGIONS`. */
+  readonly REGION?: string;
+  /** Base URLs of nodes that do not send heartbeats, separated by blanks. */
+  readonly NODES?: string;
+  /** Secret: `id:secret` pairs separated by blanks. The first signs jobs, all verify heartbeats. */
+  readonly NODE_KEYS: string;
+  /** Secret: `id:secret` pairs; sign client tokens, download links and webhooks. */
+  readonly TOKEN_KEYS?: string;
+  /** Secret: may do everything, for the operator. */
+  readonly ADMIN_KEY?: string;
+  /** `off` only behind loopback: every request is the tenant `local`. */
+  readonly AUTH?: 'on' | 'off';
+  /** JSON: `[{issuer, jwksUrl, audience}]`, whose JWTs are accepted. */
+  readonly JWT_ISSUERS?: string;
 };
+
+/** Hono's context of every route. `caller` is set behind the authentication. */
+export type EdgeContext = { Bindings: Env; Variables: { requestId: string; caller: Caller } };

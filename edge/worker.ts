@@ -1,19 +1,20 @@
-/** Entry of the Worker: routes and errors. */
+/** Entry of the Worker: routes, errors, Durable Objects. */
 import { Hono } from 'hono';
 import { CosyError } from '../shared/errors/index.ts';
 import { MAX_SPEECH_BODY_BYTES } from '../shared/limits/index.ts';
 import { readJson } from './admit/body.ts';
 import { problem } from './api/problem.ts';
 import { normalizeText } from './api/text.ts';
-import { authenticate } from './auth/caller.ts';
-import type { Env } from './env.ts';
+import { authenticate, requireScope } from './auth/authenticate.ts';
+import type { EdgeContext } from './env.ts';
 import { nodeDirectory, voicesOfNode } from './route/node.ts';
 import { speak } from './speech.ts';
 import { toEvents } from './stream/events.ts';
 
-type Context = { Bindings: Env; Variables: { requestId: string } };
+export { TenantQuota } from './admit/quota-object.ts';
+export { NodeRegistry } from './route/registry-object.ts';
 
-const app = new Hono<Context>();
+const app = new Hono<EdgeContext>();
 
 app.use(async (c, next) => {
   const given = c.req.header('x-request-id');
@@ -25,15 +26,17 @@ app.use(async (c, next) => {
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
 app.use('/v1/*', async (c, next) => {
-  await authenticate(c.req.header('authorization'), c.env.API_KEY);
+  c.set('caller', await authenticate(c.req.raw, c.env));
   await next();
 });
 
 app.post('/v1/audio/speech', async (c) => {
+  requireScope(c.get('caller'), 'speech');
   const body = await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES);
-  const answer = await speak(body, c.get('requestId'), c.env, c.req.raw.signal);
+  const answer = await speak(body, { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, signal: c.req.raw.signal });
   return new Response(answer.eventStream ? toEvents(answer.body) : answer.body, {
     headers: {
+      ...answer.headers,
       'content-type': answer.eventStream ? 'text/event-stream' : answer.start.contentType,
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',

@@ -51,7 +51,7 @@ export async function serve(settings: ServeSettings): Promise<Running> {
       : await startLocalEdge({
           host: settings.host,
           port: settings.edgePort,
-          bindings: { NODES: node.url.href, NODE_KEY: `${keys[0]?.id}:${keys[0]?.secret}`, ...(settings.apiKey === undefined ? {} : { API_KEY: settings.apiKey }) },
+          bindings: { NODES: node.url.href, NODE_KEYS: `${keys[0]?.id}:${keys[0]?.secret}`, ...(settings.apiKey === undefined ? { AUTH: 'off' } : { ADMIN_KEY: settings.apiKey }) },
         });
   return {
     nodeUrl: node.url,

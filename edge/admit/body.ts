@@ -21,7 +21,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
     if (size > maxBytes) throw tooLarge;
     pieces.push(piece);
   }
-  const text = await new Blob(pieces as BlobPart[]).text();
+  const text = await new Blob(pieces as Uint8Array<ArrayBuffer>[]).text();
   try {
     return JSON.parse(text);
   } catch {

@@ -14,8 +14,8 @@ export type NodeDirectory = { readonly urls: readonly string[]; readonly key: Si
 
 /** Of the Worker's settings. */
 export function nodeDirectory(env: Env): NodeDirectory {
-  const [id = '', ...secret] = env.NODE_KEY.split(':');
-  return { urls: env.NODES.split(/\s+/).filter(Boolean), key: { id, secret: secret.join(':') } };
+  const [id = '', ...secret] = (env.NODE_KEYS.split(/\s+/)[0] ?? '').split(':');
+  return { urls: (env.NODES ?? '').split(/\s+/).filter(Boolean), key: { id, secret: secret.join(':') } };
 }
 
 /** The node's frame stream. Throws the node's own error, or `no_node_available` when none answers. */
@@ -31,7 +31,7 @@ export async function voicesOfNode(nodes: NodeDirectory, signal: AbortSignal): P
 type SignedRequest = { readonly method: 'GET' | 'POST'; readonly path: string; readonly body: string; readonly nodes: NodeDirectory; readonly signal: AbortSignal };
 
 async function signedRequest({ method, path, body, nodes, signal }: SignedRequest): Promise<Response> {
-  const bytes = new TextEncoder().encode(body);
+  const bytes = Uint8Array.from(new TextEncoder().encode(body));
   let refusal: CosyError | undefined;
   for (const url of nodes.urls) {
     const signature = await sign({ method, path, body: bytes }, nodes.key, Date.now());

@@ -2,11 +2,14 @@
  * The Worker of edge/ on this machine: bundled as wrangler would and run in workerd by Miniflare, with its stores in a
  * folder. The node knows it only as a program that gets bindings.
  */
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 import { Miniflare, convertV4MiniflareOptions } from 'miniflare';
 import { CosyError } from '../../shared/errors/index.ts';
 
 const ENTRY = new URL('../../edge/worker.ts', import.meta.url).pathname;
+const MIGRATIONS = new URL('../../edge/migrations', import.meta.url).pathname;
 const COMPATIBILITY_DATE = '2026-10-01';
 
 export type LocalEdgeOptions = {
@@ -14,33 +17,55 @@ export type LocalEdgeOptions = {
   /** 0 takes any free port. */
   readonly port: number;
   readonly bindings: Readonly<Record<string, string>>;
+  /** Where its stores live; absent: in memory, gone with the process. */
+  readonly dataDirectory?: string | undefined;
 };
 
 export type LocalEdge = { readonly url: URL; readonly close: () => Promise<void> };
 
 /** Resolves when the Worker answers. Throws `internal_error` when it cannot start (a port in use, say). */
-export async function startLocalEdge({ host, port, bindings }: LocalEdgeOptions): Promise<LocalEdge> {
-  const bundle = await build({ entryPoints: [ENTRY], bundle: true, write: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], logLevel: 'silent' });
+export async function startLocalEdge({ host, port, bindings, dataDirectory }: LocalEdgeOptions): Promise<LocalEdge> {
+  const bundle = await build({ entryPoints: [ENTRY], bundle: true, write: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], external: ['cloudflare:*', 'node:*'], logLevel: 'silent' });
   const script = bundle.outputFiles[0]?.text ?? '';
   const keepSignals = withOwnSignals();
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
+  const miniflare = new Miniflare({
+    ...convertV4MiniflareOptions({
       modules: [{ type: 'ESModule', path: 'worker.js', contents: script }],
       compatibilityDate: COMPATIBILITY_DATE,
+      compatibilityFlags: ['nodejs_compat'],
       bindings: { ...bindings },
+      d1Databases: ['DB'],
+      kvNamespaces: ['HOT'],
+      r2Buckets: ['PROMPTS', 'RESULTS'],
+      durableObjects: { TENANT: { className: 'TenantQuota', useSQLite: true }, REGISTRY: { className: 'NodeRegistry', useSQLite: true } },
+      queueProducers: { JOBS: 'cosyvoice-jobs' },
       host,
       port,
       cf: false,
     }),
-  );
+    ...(dataDirectory === undefined ? {} : { resourcePersistencePath: dataDirectory }),
+  });
   keepSignals();
   try {
     const url = await miniflare.ready;
+    await migrate(await miniflare.getD1Database('DB'));
     return { url, close: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose();
     const detail = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
     throw new CosyError('internal_error', `The edge cannot start on ${host}:${port} (${detail}): is the port free?`, { cause: error });
+  }
+}
+
+/** Applies what edge/migrations has and the database has not, in the order of the names, in the table that `wrangler d1 migrations apply` keeps. */
+async function migrate(database: Awaited<ReturnType<Miniflare['getD1Database']>>): Promise<void> {
+  await database.exec('CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)');
+  const { results } = await database.prepare('SELECT name FROM d1_migrations').all<{ name: string }>();
+  const applied = new Set(results.map(({ name }) => name));
+  const pending = (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql') && !applied.has(name)).toSorted();
+  for (const name of pending) {
+    const statements = (await readFile(join(MIGRATIONS, name), 'utf8')).replaceAll(/--.*$/gm, '').split(';').map((text) => text.trim()).filter(Boolean);
+    await database.batch([...statements.map((statement) => database.prepare(statement)), database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name)]);
   }
 }
 

@@ -60,7 +60,7 @@ function refused(message: string): CosyError {
 
 async function content({ method, path, body }: SignedPart, timeMs: number, nonce: string): Promise<Uint8Array<ArrayBuffer>> {
   const digest = toHex(await crypto.subtle.digest('SHA-256', body));
-  return new TextEncoder().encode(`v1\n${timeMs}\n${nonce}\n${method}\n${path}\n${digest}`);
+  return Uint8Array.from(new TextEncoder().encode(`v1\n${timeMs}\n${nonce}\n${method}\n${path}\n${digest}`));
 }
 
 function importKey(key: SigningKey): Promise<CryptoKey> {

@@ -10,7 +10,7 @@ import type { Listener } from '../../gpu-node/server/listen.ts';
 import { startLocalEdge } from '../../gpu-node/server/local-edge.ts';
 import type { LocalEdge } from '../../gpu-node/server/local-edge.ts';
 
-const KEY = { id: 'test', secret: 'a secret that only this test knows, 32+' };
+const KEY = { id: 'test', secret: 'a-secret-that-only-this-test-knows-32+' };
 const CHUNK = 4800;
 
 /** What the node saw, newest last. */
@@ -40,7 +40,7 @@ describe('POST /v1/audio/speech through the Worker', () => {
   beforeAll(async () => {
     const synthesis = { run: counted, voices: () => [{ name: 'a', language: undefined }], health: () => ({ status: 'ok' as const, model: 'm', running: 0, waiting: 0, estimatedWaitMs: 0 }), metrics: async () => '' };
     node = await listen(nodeApp(synthesis, new SignatureVerifier([KEY])), '127.0.0.1', 0);
-    edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: node.url.href, NODE_KEY: `${KEY.id}:${KEY.secret}` } });
+    edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: node.url.href, AUTH: 'off', NODE_KEYS: `${KEY.id}:${KEY.secret}` } });
   });
   afterAll(async () => {
     await edge.close();
@@ -160,7 +160,7 @@ describe('POST /v1/audio/speech through the Worker', () => {
 
 describe('a Worker whose nodes are gone, or that has a key', () => {
   it('says when to try again', async () => {
-    const edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: 'http://127.0.0.1:9', NODE_KEY: 'k:s' } });
+    const edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: 'http://127.0.0.1:9', AUTH: 'off', NODE_KEYS: 'k:s' } });
     const response = await fetch(new URL('/v1/audio/speech', edge.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"input":"hi"}' });
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).toBe('5');
@@ -168,7 +168,7 @@ describe('a Worker whose nodes are gone, or that has a key', () => {
   });
 
   it('asks for the key', async () => {
-    const edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: '', NODE_KEY: 'k:s', API_KEY: 'sk-1' } });
+    const edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: '', NODE_KEYS: 'k:s', ADMIN_KEY: 'sk-1' } });
     const url = new URL('/v1/audio/voices', edge.url);
     expect((await fetch(url)).status).toBe(401);
     expect((await fetch(url, { headers: { authorization: 'Bearer sk-2' } })).status).toBe(401);
