@@ -22,6 +22,9 @@ export type Env = {
   /** Long texts and batches. */
   readonly JOBS: Queue;
 
+  /** Files of the documentation page. */
+  readonly ASSETS?: Fetcher;
+
   /** Where this Worker runs when the request does not say (`request.cf`): a region of `REGIONS`. */
   readonly REGION?: string;
   /** Base URLs of nodes that do not send heartbeats, separated by blanks. */

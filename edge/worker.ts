@@ -1,15 +1,14 @@
 /** Entry of the Worker: routes, errors, Durable Objects. */
 import { Hono } from 'hono';
 import { CosyError } from '../shared/errors/index.ts';
-import { MAX_SPEECH_BODY_BYTES } from '../shared/limits/index.ts';
-import { readJson } from './admit/body.ts';
+import { speech, speechOperations } from './api/audio.ts';
+import { docs, docsOperations } from './api/docs.ts';
+import { modelOperations, models } from './api/models.ts';
 import { problem } from './api/problem.ts';
-import { normalizeText } from './api/text.ts';
-import { authenticate, requireScope } from './auth/authenticate.ts';
+import { text, textOperations } from './api/text.ts';
+import { authenticate } from './auth/authenticate.ts';
 import type { EdgeContext } from './env.ts';
 import { nodeDirectory, voicesOfNode } from './route/node.ts';
-import { speak } from './speech.ts';
-import { toEvents } from './stream/events.ts';
 
 export { TenantQuota } from './admit/quota-object.ts';
 export { NodeRegistry } from './route/registry-object.ts';
@@ -30,25 +29,10 @@ app.use('/v1/*', async (c, next) => {
   await next();
 });
 
-app.post('/v1/audio/speech', async (c) => {
-  requireScope(c.get('caller'), 'speech');
-  const body = await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES);
-  const answer = await speak(body, { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, signal: c.req.raw.signal });
-  return new Response(answer.eventStream ? toEvents(answer.body) : answer.body, {
-    headers: {
-      ...answer.headers,
-      'content-type': answer.eventStream ? 'text/event-stream' : answer.start.contentType,
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-      'x-audio-sample-rate': String(answer.start.sampleRateHz),
-      'x-audio-channels': '1',
-      'x-seed': String(answer.start.seed),
-      ...(answer.warnings.length > 0 ? { 'x-warnings': answer.warnings.join('; ').slice(0, 1000) } : {}),
-    },
-  });
-});
-
-app.post('/v1/text/normalize', async (c) => c.json(normalizeText(await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES))));
+app.route('/v1/audio/speech', speech);
+app.route('/v1/text', text);
+app.route('/v1/models', models);
+app.route('/', docs([...speechOperations, ...textOperations, ...modelOperations, ...docsOperations]));
 
 app.get('/v1/audio/voices', async (c) => c.json(await voicesOfNode(nodeDirectory(c.env), c.req.raw.signal)));
 

@@ -1,10 +1,15 @@
 /** `POST /v1/text/normalize`: how a text will be spoken, with the trace of every span that was replaced. */
+import { Hono } from 'hono';
 import { z } from 'zod';
 import { toLanguage } from '../../shared/contract/language.ts';
 import { CosyError } from '../../shared/errors/index.ts';
-import { MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
+import { MAX_SPEECH_BODY_BYTES, MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
 import { LANGUAGES, LEXICON_LIMITS, compileLexicon, normalize } from '../../shared/normalize/index.ts';
 import type { Hints, LexiconEntry, NormalizeOptions, NormalizeResult } from '../../shared/normalize/index.ts';
+import { readJson } from '../admit/body.ts';
+import { requireScope } from '../auth/authenticate.ts';
+import type { EdgeContext } from '../env.ts';
+import type { Operation } from './operation.ts';
 
 const hintsSchema = z.object({
   slash: z.enum(['date', 'fraction']),
@@ -35,15 +40,27 @@ export const normalizeSchema = z.object({
   lexicon: z.array(entrySchema).max(LEXICON_LIMITS.entries).default([]),
 });
 
+const resultSchema = z.object({ text: z.string(), language: z.string(), spans: z.array(z.object({ source: z.string(), class: z.string(), start: z.int(), end: z.int() }).loose()) }).loose();
+
+export const textOperations: readonly Operation[] = [
+  { method: 'post', path: '/v1/text/normalize', id: 'normalizeText', tag: 'text', summary: 'How a text will be read', scope: 'text', body: [{ type: 'application/json', schema: normalizeSchema }], answers: { 200: { description: 'The words, and what each span became and why.', content: [{ type: 'application/json', schema: resultSchema }] } } },
+];
+
+export const text = new Hono<EdgeContext>();
+text.post('/normalize', async (c) => {
+  requireScope(c.get('caller'), 'text');
+  return c.json(normalizeText(await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES)));
+});
+
 /** Throws `invalid_value` naming the first offending field, or `ssml_invalid`. */
-export function normalizeText(body: unknown): NormalizeResult {
+function normalizeText(body: unknown): NormalizeResult {
   const parsed = normalizeSchema.safeParse(body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const param = issue?.path.join('.') || 'body';
     throw new CosyError('invalid_value', `${param} ${issue?.message ?? 'is not valid'}.`, { param });
   }
-  const { text, language, input_type, on_malformed, emoji, control_tokens, hints, lexicon } = parsed.data;
+  const { text: written, language, input_type, on_malformed, emoji, control_tokens, hints, lexicon } = parsed.data;
   const options: NormalizeOptions = { language: toLanguage(language), inputType: input_type, onMalformed: on_malformed, emoji, controlTokens: control_tokens, hints: hints as Hints };
-  return normalize(text, lexicon.length > 0 ? { ...options, lexicon: compileLexicon(lexicon as LexiconEntry[]) } : options);
+  return normalize(written, lexicon.length > 0 ? { ...options, lexicon: compileLexicon(lexicon as LexiconEntry[]) } : options);
 }

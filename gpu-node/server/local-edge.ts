@@ -3,13 +3,16 @@
  * folder. The node knows it only as a program that gets bindings.
  */
 import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Miniflare, convertV4MiniflareOptions } from 'miniflare';
 import { CosyError } from '../../shared/errors/index.ts';
 
 const ENTRY = new URL('../../edge/worker.ts', import.meta.url).pathname;
 const MIGRATIONS = new URL('../../edge/migrations', import.meta.url).pathname;
+/** Files of the documentation page. */
+const DOCS = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist')));
 const COMPATIBILITY_DATE = '2026-10-01';
 
 export type LocalEdgeOptions = {
@@ -36,8 +39,9 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
       bindings: { ...bindings },
       d1Databases: ['DB'],
       kvNamespaces: ['HOT'],
-      r2Buckets: ['PROMPTS', 'RESULTS'],
+      r2Buckets: ['PROMPTS', 'RESULTS', 'PROMPTS_EU', 'RESULTS_EU'],
       durableObjects: { TENANT: { className: 'TenantQuota', useSQLite: true }, REGISTRY: { className: 'NodeRegistry', useSQLite: true } },
+      assets: { directory: DOCS, binding: 'ASSETS', routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true } },
       queueProducers: { JOBS: 'cosyvoice-jobs' },
       host,
       port,
