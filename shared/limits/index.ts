@@ -6,6 +6,12 @@ export const MAX_TEXT_CHARACTERS = 20_000;
 /** Body of a speech request: the text in UTF-8 with JSON escapes, and a reference clip of 30 s as base64 WAV at 48 kHz stereo. */
 export const MAX_SPEECH_BODY_BYTES = 12 * 1024 * 1024;
 
+/** A body that sends nothing for this long is cut: a phone that changes cells is back within it. */
+export const MAX_BODY_STALL_MS = 10_000;
+
+/** A whole body: the largest one at 1 Mbit/s, so that slow uplinks work and a drip does not hold a request open for ever. */
+export const MAX_BODY_MS = 120_000;
+
 /** The official front end refuses longer prompts (cosyvoice/cli/frontend.py:80 asserts 30 s). */
 export const MAX_PROMPT_SECONDS = 30;
 
@@ -14,8 +20,8 @@ export const MIN_SPEED = 0.5;
 /** The other end of `MIN_SPEED`. */
 export const MAX_SPEED = 2;
 
-/** How far the clocks of an edge and a node may be apart before a signature is refused. */
-export const SIGNATURE_WINDOW_MS = 5 * 60_000;
+/** How far the clocks of an edge and a node may be apart before a signature is refused: five minutes, and one on the way. */
+export const SIGNATURE_WINDOW_MS = 6 * 60_000;
 
 /** Rates an answer may have; the model makes 24 000 Hz. */
 export const SAMPLE_RATES_HZ = [8000, 16000, 22050, 24000, 44100, 48000] as const;

@@ -22,28 +22,47 @@ export async function sign(request: SignedPart, key: SigningKey, nowMs: number):
   return `v1 ${key.id} ${nowMs} ${nonce} ${toHex(mac)}`;
 }
 
+/** What a signature that holds says: whose it is, and the nonce to be refused until `untilMs` should it come again. */
+export type Verified = { readonly keyId: string; readonly nonce: string; readonly untilMs: number };
+
+/** Everything but the nonce, which the caller must have seen never before. Throws `signature_invalid`; the message never says which check failed beyond what the sender may know. */
+export async function verifySignature(request: SignedPart, header: string | undefined, { keys, nowMs }: { readonly keys: readonly SigningKey[]; readonly nowMs: number }): Promise<Verified> {
+  const [version, id, time, nonce, mac, ...rest] = (header ?? '').split(' ');
+  const key = keys.find((one) => one.id === id);
+  const bytes = fromHex(mac ?? '');
+  if (version !== 'v1' || !key || !nonce || nonce.length > 64 || !bytes || rest.length > 0) throw refused('The request is not signed with a key of this node.');
+  const sentMs = Number(time);
+  if (!Number.isSafeInteger(sentMs) || Math.abs(nowMs - sentMs) > SIGNATURE_WINDOW_MS) throw refused('The signature is too old or from a clock that is off: check the time on both machines.');
+  // subtle.verify compares in constant time
+  if (!(await crypto.subtle.verify('HMAC', await importKey(key), bytes, await content(request, sentMs, nonce)))) throw refused('The request is not signed with a key of this node.');
+  return { keyId: key.id, nonce, untilMs: sentMs + 2 * SIGNATURE_WINDOW_MS };
+}
+
+/** The error for a nonce that was seen before. */
+export function replayed(): CosyError {
+  return refused('The request was already received: sign each request anew.');
+}
+
+/** `id:secret` pairs separated by blanks, as settings hold them. */
+export function parseKeys(text: string): SigningKey[] {
+  return text.split(/\s+/).filter(Boolean).map((pair) => ({ id: pair.split(':')[0] ?? '', secret: pair.slice(pair.indexOf(':') + 1) }));
+}
+
 /** Remembers nonces for as long as their signature would be accepted. */
 export class SignatureVerifier {
-  readonly #keys: ReadonlyMap<string, SigningKey>;
+  readonly #keys: readonly SigningKey[];
   readonly #seen = new Map<string, number>();
 
   constructor(keys: readonly SigningKey[]) {
-    this.#keys = new Map(keys.map((key) => [key.id, key]));
+    this.#keys = keys;
   }
 
-  /** Throws `signature_invalid`; the message never says which check failed beyond what the sender may know. */
+  /** Throws like `verifySignature`, and for a nonce that was seen before. */
   async verify(request: SignedPart, header: string | undefined, nowMs: number): Promise<void> {
-    const [version, id, time, nonce, mac, ...rest] = (header ?? '').split(' ');
-    const key = this.#keys.get(id ?? '');
-    const bytes = fromHex(mac ?? '');
-    if (version !== 'v1' || !key || !nonce || nonce.length > 64 || !bytes || rest.length > 0) throw refused('The request is not signed with a key of this node.');
-    const sentMs = Number(time);
-    if (!Number.isSafeInteger(sentMs) || Math.abs(nowMs - sentMs) > SIGNATURE_WINDOW_MS) throw refused('The signature is too old or from a clock that is off: check the time on both machines.');
-    // subtle.verify compares in constant time
-    if (!(await crypto.subtle.verify('HMAC', await importKey(key), bytes, await content(request, sentMs, nonce)))) throw refused('The request is not signed with a key of this node.');
+    const { nonce, untilMs } = await verifySignature(request, header, { keys: this.#keys, nowMs });
     this.#forget(nowMs);
-    if (this.#seen.has(nonce)) throw refused('The request was already received: sign each request anew.');
-    this.#seen.set(nonce, sentMs + 2 * SIGNATURE_WINDOW_MS);
+    if (this.#seen.has(nonce)) throw replayed();
+    this.#seen.set(nonce, untilMs);
   }
 
   #forget(nowMs: number): void {
