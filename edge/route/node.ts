@@ -4,6 +4,8 @@
  */
 import { CosyError, ERRORS } from '../../shared/errors/index.ts';
 import type { ErrorCode } from '../../shared/errors/index.ts';
+import { FrameReader } from '../../shared/contract/frames.ts';
+import type { Frame } from '../../shared/contract/frames.ts';
 import type { Job } from '../../shared/contract/job.ts';
 import { SIGNATURE_HEADER, sign } from '../../shared/signing/index.ts';
 import type { SigningKey } from '../../shared/signing/index.ts';
@@ -18,9 +20,15 @@ export function nodeDirectory(env: Env): NodeDirectory {
   return { urls: (env.NODES ?? '').split(/\s+/).filter(Boolean), key: { id, secret: secret.join(':') } };
 }
 
-/** The node's frame stream. Throws the node's own error, or `no_node_available` when none answers. */
-export async function synthesizeOnNode(job: Job, nodes: NodeDirectory, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-  return (await signedRequest({ method: 'POST', path: '/v1/synthesize', body: JSON.stringify(job), nodes, signal })).body ?? new ReadableStream();
+/** The node's frames. Throws the node's own error, or `no_node_available` when none answers. */
+export async function synthesizeOnNode(job: Job, nodes: NodeDirectory, signal: AbortSignal): Promise<AsyncGenerator<Frame>> {
+  const response = await signedRequest({ method: 'POST', path: '/v1/synthesize', body: JSON.stringify(job), nodes, signal });
+  return readFrames(response.body ?? new ReadableStream());
+}
+
+async function* readFrames(stream: ReadableStream<Uint8Array>): AsyncGenerator<Frame> {
+  const reader = new FrameReader();
+  for await (const bytes of stream) yield* reader.push(bytes);
 }
 
 /** Names of the voices of the first node that answers. */

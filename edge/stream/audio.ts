@@ -3,15 +3,13 @@
  * The listener's stream ends normally only after the node's `end` frame; an error frame or a broken stream aborts it.
  */
 import { CosyError } from '../../shared/errors/index.ts';
-import { FrameReader } from '../../shared/contract/frames.ts';
 import type { Frame, StreamStart } from '../../shared/contract/frames.ts';
 
 /** Facts of the sound, and its bytes. */
 export type AudioStream = { readonly start: StreamStart; readonly body: ReadableStream<Uint8Array> };
 
 /** Waits for the node's first frames; throws the node's error when it fails before the first sound. */
-export async function openAudio(frames: ReadableStream<Uint8Array>): Promise<AudioStream> {
-  const source = readFrames(frames);
+export async function openAudio(source: AsyncGenerator<Frame>): Promise<AudioStream> {
   const first = await source.next();
   if (first.done) throw brokenOff();
   if (first.value.type === 'error') throw new CosyError(first.value.value.code, first.value.value.message);
@@ -41,11 +39,6 @@ async function nextAudio(source: AsyncGenerator<Frame>): Promise<Uint8Array | un
     if (value.type === 'end') return undefined;
     if (value.type === 'error') throw new CosyError(value.value.code, value.value.message);
   }
-}
-
-async function* readFrames(stream: ReadableStream<Uint8Array>): AsyncGenerator<Frame> {
-  const reader = new FrameReader();
-  for await (const bytes of stream) yield* reader.push(bytes);
 }
 
 function brokenOff(): CosyError {
