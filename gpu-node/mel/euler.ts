@@ -17,8 +17,8 @@ export type EulerInputs = {
   readonly frames: number;
   readonly steps: number;
   readonly guidance: number;
-  /** Frames of a block that see each other and everything before; undefined: all see all. */
-  readonly blockFrames?: number | undefined;
+  /** Frames of a block that see each other and everything before, or where the blocks end; undefined: all see all. */
+  readonly blockFrames?: number | readonly number[] | undefined;
 };
 
 /** x before and velocities (2, F, melBins) of one step. */
@@ -52,6 +52,7 @@ export function estimatorFeeds({ x, mu, condition, speaker, time, frames, blockF
 }
 
 /** (F, F): 0 where frame j is in the block of frame i or before it, else −1e10 (cosyvoice/utils/common.py mask_to_bias). */
-export function blockMask(frames: number, blockFrames: number): Float32Array {
-  return Float32Array.from({ length: frames * frames }, (_, index) => (index % frames < (Math.floor(Math.floor(index / frames) / blockFrames) + 1) * blockFrames ? 0 : -1e10));
+export function blockMask(frames: number, blocks: number | readonly number[]): Float32Array {
+  const end = (frame: number): number => (typeof blocks === 'number' ? (Math.floor(frame / blocks) + 1) * blocks : (blocks.find((each) => each > frame) ?? frames));
+  return Float32Array.from({ length: frames * frames }, (_, index) => (index % frames < end(Math.floor(index / frames)) ? 0 : -1e10));
 }

@@ -58,25 +58,45 @@ export type FlowVoiceState = {
   readonly bytes: number;
 };
 
+/** A block that can be computed now. */
+export type NextBlock = {
+  /** Blocks with the same shape can be computed together. */
+  readonly shape: string;
+  /** It ends before the model's block does, for a first sound sooner. */
+  readonly isEarly: boolean;
+  /** Nothing follows it. */
+  readonly isLast: boolean;
+};
+
 /** Frames while tokens are still being made. */
 export interface FlowStream {
   /** How many more tokens make the next frames come out. */
   readonly needed: number;
   /** Memory of its own, without the voice's. */
   readonly bytes: number;
+  /** The block that `Flow.advance` would compute; undefined while its tokens are not complete, and at the end. */
+  readonly next: NextBlock | undefined;
+  /** Takes new tokens. `last` ends the utterance. */
+  add(tokens: Int32Array, options: { readonly last: boolean }): void;
   /**
    * Takes new tokens, gives the frames (F, melBins) that became final, possibly none. `last` ends the utterance: the rest
    * comes out. Throws `input_too_long` past 300 s, prompt included.
    */
   push(tokens: Int32Array, options: { readonly last: boolean }): Promise<Float32Array>;
-  /**
-   * Frames (F, melBins) of the block that is still open, as far as its tokens have their look-ahead: what `push` will give
-   * for them, but made without the rest of the block, so only near it. For a first sound before a block is full; changes nothing.
-   */
-  preview(): Promise<Float32Array>;
-  /** Ends the stream early; its memory serves others. Not during a `push`. */
+  /** Ends the stream early; its memory serves others. Not while it is advanced. */
   close(): void;
 }
+
+export type FlowStreamOptions = {
+  /**
+   * Ends of additional blocks, in tokens of speech (without the prompt): the frames before them come out as soon as they have
+   * their look-ahead, and never change. The model was trained with several block sizes, one frame among them (CosyVoice 2,
+   * arXiv 2412.10117, §2.4), so a shorter block is a mask it knows; the later ones lie where they would be without. Which
+   * blocks there are depends on the number of tokens alone, never on how they were cut into pushes. None when absent:
+   * exactly the official streaming result.
+   */
+  readonly early?: readonly number[] | undefined;
+};
 
 /** Speech tokens → mel frames, whole or in blocks. */
 export interface Flow {
@@ -85,7 +105,18 @@ export interface Flow {
   offline(request: FlowVoice & { readonly speechTokens: Int32Array }): Promise<Float32Array>;
   /** Computes the prompt's blocks that do not depend on what follows: ⌊(P − look-ahead) / 25⌋ of them. */
   voiceState(voice: FlowVoice): Promise<FlowVoiceState>;
-  stream(voice: FlowVoiceState): FlowStream;
+  stream(voice: FlowVoiceState, options?: FlowStreamOptions): FlowStream;
+  /**
+   * Computes the next block of each stream, all of one shape, in one run: frames (F, melBins) each, without the prompt's. As many
+   * streams as one of `batches`. What fails, fails its stream alone.
+   */
+  advance(streams: readonly FlowStream[]): Promise<PromiseSettledResult<Float32Array>[]>;
+  /** Numbers of streams that one run can serve, ascending. */
+  readonly batches: readonly number[];
+  /** Opens the graphs for several streams if they are faster on this machine: measured on blocks of silence. */
+  prepareBatches(): Promise<void>;
+  /** Bytes that a stream needs at most, without its voice, with the checkpoint's steps. */
+  readonly maxStreamBytes: number;
   close(): Promise<void>;
 }
 
@@ -105,8 +136,15 @@ export async function openFlow(options: FlowOptions): Promise<Flow> {
 
 type Voice = Pick<FlowVoiceState, 'prompt' | 'embedding'>;
 
-/** `tokens` holds the utterance from its first prompt token on. */
-type Block = { readonly tokens: Int32Array; readonly count: number };
+/** The next `count` tokens of an utterance behind `state`; `tokens` holds it from its first prompt token on. `last`: nothing follows. */
+type Block = { readonly voice: Voice; readonly state: FlowState; readonly tokens: Int32Array; readonly count: number; readonly leftBlocks: number; readonly last: boolean };
+type Advanced = { readonly mel: Float32Array; readonly state: FlowState };
+
+/** An additional block end keeps this distance from other ends: shorter blocks cost nearly as much and bring nothing. */
+const SHORTEST_BLOCK = 6;
+
+/** A batch pays when two blocks in one run take less than this many times one block. */
+const WORTHWHILE = 1.8;
 
 type Bounds = { readonly leftBlocks: number; readonly promptBlocks: number; readonly encoderBlocks: number };
 
@@ -130,7 +168,7 @@ class OpenedFlow implements Flow {
     assertLength(tokens.length * tokenMelRatio);
     const condition = conditionFrames(prompt, this.config, 0, tokens.length * tokenMelRatio);
     const state = this.#solver.empty(steps ?? this.config.steps);
-    const { mel } = await this.#solver.run({ tokens, ahead: new Int32Array(0), condition, embedding }, state, { encoderTokens: 0 });
+    const { mel } = await this.#solver.run({ run: { tokens, ahead: new Int32Array(0), condition, embedding }, state, encoderTokens: 0 });
     return mel.subarray((prompt?.speechTokens.length ?? 0) * tokenMelRatio * melBins);
   }
 
@@ -138,42 +176,95 @@ class OpenedFlow implements Flow {
     const { preLookaheadTokens, encoder } = this.config;
     const blocks = Math.max(0, Math.floor(((prompt?.speechTokens.length ?? 0) - preLookaheadTokens) / encoder.chunkTokens));
     let state = this.#solver.empty(steps ?? this.config.steps);
-    for (let block = 0; block < blocks; block++) state = (await this.advance({ prompt, embedding }, state, { tokens: prompt?.speechTokens ?? new Int32Array(0), count: encoder.chunkTokens, leftBlocks: this.#bounds.promptBlocks })).state;
+    for (let block = 0; block < blocks; block++) {
+      const [advanced] = await this.compute([{ voice: { prompt, embedding }, state, tokens: prompt?.speechTokens ?? new Int32Array(0), count: encoder.chunkTokens, leftBlocks: this.#bounds.promptBlocks, last: false }]);
+      state = valueOf(advanced).state;
+    }
     const pages = state.pages.length > 0 ? [joinPages(state.pages)] : [];
     this.recycle(state, []);
     const pinned = { ...state, pages, pinned: pages.length };
     return { state: pinned, embedding, prompt, bytes: stateBytes(pinned) };
   }
 
-  stream(voice: FlowVoiceState): FlowStream {
-    return new OpenStream(this, voice, this.#bounds.leftBlocks);
+  stream(voice: FlowVoiceState, { early = [] }: FlowStreamOptions = {}): FlowStream {
+    return new OpenStream(this, voice, { leftBlocks: this.#bounds.leftBlocks, early });
   }
 
-  /** Computes the next `count` tokens and what the block after them will see; `last`: there is none. */
-  async advance(voice: Voice, state: FlowState, block: Block & { readonly leftBlocks: number; readonly last?: boolean }): Promise<{ readonly mel: Float32Array; readonly state: FlowState }> {
-    const { tokenMelRatio, encoder } = this.config;
-    const { count, leftBlocks, last = false } = block;
-    const page = last ? undefined : this.#solver.pool.take(count * tokenMelRatio, state.tails.dims[0] ?? 0);
-    const { mel, next } = await this.compute(voice, state, block, page);
-    const maxFrames = leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio;
-    const pages = page ? appendPage(state, page, { maxFrames, pageCount: this.#solver.pageCount }) : state.pages.slice(0, state.pinned);
-    this.recycle(state, pages);
-    return { mel, state: { ...next, pinned: state.pinned, pages } };
+  async advance(streams: readonly FlowStream[]): Promise<PromiseSettledResult<Float32Array>[]> {
+    const blocks = streams.map((stream) => {
+      assert(stream instanceof OpenStream, 'a stream of this flow');
+      return stream.block();
+    });
+    const advanced = await this.compute(blocks);
+    return streams.map((stream, index) => {
+      const result = advanced[index];
+      if (result?.status !== 'fulfilled') return { status: 'rejected', reason: result?.reason };
+      return { status: 'fulfilled', value: (stream as OpenStream).take(result.value) };
+    });
   }
 
-  /** The frames of `count` tokens after `state`; their keys and values go to `page`. */
-  async compute(voice: Voice, state: FlowState, { tokens, count }: Block, page?: Page): ReturnType<Solver['run']> {
-    const { preLookaheadTokens, tokenMelRatio, encoder } = this.config;
-    const end = state.tokens + count;
-    assertLength(end * tokenMelRatio);
-    const run = {
-      tokens: tokens.slice(state.tokens, end),
-      ahead: tokens.slice(end, end + preLookaheadTokens),
-      condition: conditionFrames(voice.prompt, this.config, state.tokens * tokenMelRatio, count * tokenMelRatio),
-      embedding: voice.embedding,
+  get batches(): readonly number[] {
+    return this.#solver.batches;
+  }
+
+  async prepareBatches(): Promise<void> {
+    const { encoder, tokenMelRatio, melBins, speakerDim } = this.config;
+    const block = async (blocks: number): Promise<number> => {
+      const tokens = new Int32Array(blocks * encoder.chunkTokens);
+      const run = { tokens, ahead: new Int32Array(0), condition: new Float32Array(tokens.length * tokenMelRatio * melBins), embedding: new Float32Array(speakerDim) };
+      const startMs = performance.now();
+      await this.#solver.run({ run, state: this.#solver.empty(1), encoderTokens: 0 });
+      return performance.now() - startMs;
     };
+    // twice the frames stand for two streams: attention apart the work is the same, and nothing needs to be opened to know
+    const times: (readonly [one: number, two: number])[] = [];
+    for (let i = 0; i < 3; i++) times.push([await block(1), await block(2)]);
+    const [one, two] = [Math.min(...times.map(([time]) => time)), Math.min(...times.map(([, time]) => time))];
+    if (two < WORTHWHILE * one) await this.#solver.openBatches();
+  }
+
+  get maxStreamBytes(): number {
+    const { steps, encoder, tokenMelRatio } = this.config;
+    const { leftBlocks, encoderBlocks } = this.#bounds;
+    const most = Math.ceil(MAX_NOISE_FRAMES / (encoder.chunkTokens * tokenMelRatio));
+    const page = this.#solver.pool.bytes(encoder.chunkTokens * tokenMelRatio, steps);
+    const perToken = 2 * encoder.hiddenSize * (encoder.blocks + encoder.upBlocks * tokenMelRatio) * 4;
+    return page * ((leftBlocks < 0 ? most : leftBlocks) + 1) + perToken * encoder.chunkTokens * (encoderBlocks < 0 ? most : encoderBlocks);
+  }
+
+  /** Blocks of one shape, and what the blocks after them will see. */
+  async compute(blocks: readonly Block[]): Promise<PromiseSettledResult<Advanced>[]> {
+    const { preLookaheadTokens, tokenMelRatio, encoder } = this.config;
     const { encoderBlocks } = this.#bounds;
-    return this.#solver.run(run, state, { encoderTokens: encoderBlocks < 0 ? MAX_NOISE_FRAMES : encoderBlocks * encoder.chunkTokens, page });
+    const jobs = blocks.map(({ voice, state, tokens, count, last }) => {
+      const end = state.tokens + count;
+      assertLength(end * tokenMelRatio);
+      return {
+        run: {
+          tokens: tokens.slice(state.tokens, end),
+          ahead: tokens.slice(end, end + preLookaheadTokens),
+          condition: conditionFrames(voice.prompt, this.config, state.tokens * tokenMelRatio, count * tokenMelRatio),
+          embedding: voice.embedding,
+        },
+        state,
+        encoderTokens: encoderBlocks < 0 ? MAX_NOISE_FRAMES : encoderBlocks * encoder.chunkTokens,
+        page: last ? undefined : this.#solver.pool.take(count * tokenMelRatio, state.tails.dims[0] ?? 0),
+      };
+    });
+    const results = await this.#solver.runEach(jobs);
+    return results.map((result, index) => {
+      const { state, leftBlocks } = blocks[index] ?? fail();
+      const page = jobs[index]?.page;
+      if (result.status === 'rejected') {
+        if (page) this.#solver.pool.give([page]);
+        return result;
+      }
+      const { mel, next } = result.value;
+      const maxFrames = leftBlocks < 0 ? -1 : leftBlocks * encoder.chunkTokens * tokenMelRatio;
+      const pages = page ? appendPage(state, page, { maxFrames, pageCount: this.#solver.pageCount }) : state.pages.slice(0, state.pinned);
+      this.recycle(state, pages);
+      return { status: 'fulfilled', value: { mel, state: { ...next, pinned: state.pinned, pages } } };
+    });
   }
 
   /** Takes back the memory of the pages of `state` that are neither pinned nor among `kept`. */
@@ -186,68 +277,108 @@ class OpenedFlow implements Flow {
   }
 }
 
+type StreamBounds = { readonly leftBlocks: number; readonly early: readonly number[] };
+
 class OpenStream implements FlowStream {
   readonly #flow: OpenedFlow;
   readonly #voice: FlowVoiceState;
-  readonly #leftBlocks: number;
+  readonly #bounds: StreamBounds;
   readonly #promptTokens: number;
   #state: FlowState;
   #tokens: Int32Array;
   #ended = false;
+  #closed = false;
 
-  constructor(flow: OpenedFlow, voice: FlowVoiceState, leftBlocks: number) {
+  constructor(flow: OpenedFlow, voice: FlowVoiceState, bounds: StreamBounds) {
     this.#flow = flow;
     this.#voice = voice;
-    this.#leftBlocks = leftBlocks;
+    this.#bounds = bounds;
     this.#state = voice.state;
     this.#tokens = voice.prompt?.speechTokens ?? new Int32Array(0);
     this.#promptTokens = this.#tokens.length;
   }
 
   get needed(): number {
-    const { encoder, preLookaheadTokens } = this.#flow.config;
-    return Math.max(1, this.#state.tokens + encoder.chunkTokens + preLookaheadTokens - this.#tokens.length);
+    return Math.max(1, this.#end + this.#flow.config.preLookaheadTokens - this.#tokens.length);
   }
 
   get bytes(): number {
     return stateBytes({ ...this.#state, pages: this.#state.pages.slice(this.#state.pinned) });
   }
 
-  async push(tokens: Int32Array, { last }: { readonly last: boolean }): Promise<Float32Array> {
+  get next(): NextBlock | undefined {
+    const count = this.#count;
+    if (count === 0) return undefined;
+    const isLast = this.#ended && this.#state.tokens + count === this.#tokens.length;
+    return { shape: `${count} ${isLast} ${this.#state.tails.dims[0]}`, isEarly: !isLast && this.#end < this.#grid, isLast };
+  }
+
+  add(tokens: Int32Array, { last }: { readonly last: boolean }): void {
     assert(!this.#ended, 'the stream has ended');
-    const { encoder, preLookaheadTokens, tokenMelRatio, melBins } = this.#flow.config;
     this.#tokens = joinTokens(this.#tokens, tokens);
     this.#ended = last;
+  }
+
+  async push(tokens: Int32Array, options: { readonly last: boolean }): Promise<Float32Array> {
+    this.add(tokens, options);
     const made: Float32Array[] = [];
-    // A prompt without any speech after it makes nothing.
-    if (this.#tokens.length === this.#promptTokens) return new Float32Array(0);
-    for (;;) {
-      const waiting = this.#tokens.length - this.#state.tokens;
-      const isFinal = last && waiting <= encoder.chunkTokens;
-      if (waiting === 0 || (!last && waiting < encoder.chunkTokens + preLookaheadTokens)) break;
-      const count = Math.min(waiting, encoder.chunkTokens);
-      const before = this.#state.tokens;
-      const { mel, state } = await this.#flow.advance(this.#voice, this.#state, { tokens: this.#tokens, count, leftBlocks: this.#leftBlocks, last: isFinal });
-      this.#state = state;
-      made.push(mel.subarray(Math.max(0, this.#promptTokens - before) * tokenMelRatio * melBins));
-    }
+    while (this.next) made.push(valueOf((await this.#flow.advance([this]))[0]));
     return joinFrames(made);
   }
 
-  async preview(): Promise<Float32Array> {
-    const { preLookaheadTokens, tokenMelRatio, melBins } = this.#flow.config;
-    const { tokens: before } = this.#state;
-    const count = this.#tokens.length - before - preLookaheadTokens;
-    if (this.#ended || before + count <= this.#promptTokens) return new Float32Array(0);
-    const { mel } = await this.#flow.compute(this.#voice, this.#state, { tokens: this.#tokens, count });
-    return mel.subarray(Math.max(0, this.#promptTokens - before) * tokenMelRatio * melBins);
+  block(): Block {
+    const { next } = this;
+    assert(next, 'the tokens of a block are there');
+    return { voice: this.#voice, state: this.#state, tokens: this.#tokens, count: this.#count, leftBlocks: this.#bounds.leftBlocks, last: next.isLast };
+  }
+
+  /** Goes on behind a computed block; gives its frames without the prompt's. */
+  take({ mel, state }: Advanced): Float32Array {
+    const { tokenMelRatio, melBins } = this.#flow.config;
+    const prompt = Math.max(0, this.#promptTokens - this.#state.tokens);
+    this.#state = state;
+    return mel.subarray(prompt * tokenMelRatio * melBins);
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#ended = true;
     this.#flow.recycle(this.#state, []);
     this.#state = { ...this.#state, pages: this.#state.pages.slice(0, this.#state.pinned) };
+    this.#tokens = this.#tokens.slice(0, this.#state.tokens);
   }
+
+  /** Tokens of the next block; 0: not yet, or never. */
+  get #count(): number {
+    const { preLookaheadTokens } = this.#flow.config;
+    // A prompt without any speech after it makes nothing.
+    if (this.#closed || this.#tokens.length === this.#promptTokens) return 0;
+    if (this.#tokens.length >= this.#end + preLookaheadTokens) return this.#end - this.#state.tokens;
+    return this.#ended ? Math.min(this.#tokens.length, this.#grid) - this.#state.tokens : 0;
+  }
+
+  /** Where the next block ends, counted from the first prompt token. */
+  get #end(): number {
+    const from = this.#state.tokens + SHORTEST_BLOCK;
+    const early = this.#bounds.early.find((end) => this.#promptTokens + end >= from && this.#promptTokens + end <= this.#grid - SHORTEST_BLOCK);
+    return early === undefined ? this.#grid : this.#promptTokens + early;
+  }
+
+  /** Where the model's block ends. */
+  get #grid(): number {
+    const { chunkTokens } = this.#flow.config.encoder;
+    return (Math.floor(this.#state.tokens / chunkTokens) + 1) * chunkTokens;
+  }
+}
+
+function valueOf<T>(result: PromiseSettledResult<T> | undefined): T {
+  if (result?.status !== 'fulfilled') throw result?.reason;
+  return result.value;
+}
+
+function fail(): never {
+  throw new Error('a block without its job');
 }
 
 function assertLength(frames: number): void {

@@ -2,7 +2,7 @@
  * What the flow remembers between blocks. A state is never changed after it was made: a block makes a new one that shares
  * the pages of the old, so one voice's state serves any number of streams at once and appending copies nothing.
  */
-import { GUIDANCE_ROWS, newNames, pageNames } from '../graphs/flow.ts';
+import { guidanceRows, newNames, pageNames } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
 import type { CacheType } from '../graphs/flow.ts';
@@ -16,7 +16,7 @@ export type FlowState = {
   readonly tokens: number;
   /** lookahead_tail, up_tail, past, up_past of the encoder. */
   readonly encoder: Readonly<Record<EncoderState, Tensor>>;
-  /** (steps, 2, 2, ΣC): last two input frames of every estimator convolution. */
+  /** (steps, R, 2, ΣC): last two input frames of every estimator convolution. */
   readonly tails: Tensor;
   /** Pages 0 … pinned−1 belong to the voice and are never dropped. */
   readonly pages: readonly Page[];
@@ -26,8 +26,9 @@ export type FlowState = {
 export const ENCODER_STATES = ['lookahead_tail', 'up_tail', 'past', 'up_past'] as const;
 export type EncoderState = (typeof ENCODER_STATES)[number];
 
-/** Free pages kept for the next block: one is filled while the others of a stream are read. */
+/** Free pages kept for the next block: one is filled while the others of a stream are read; more of them when they are small. */
 const FREE_PAGES = 2;
+const FREE_BYTES = 64e6;
 
 /**
  * Memory of pages that nobody reads any more. A page is hundreds of megabytes at full size; memory that was written before
@@ -49,10 +50,16 @@ export class PagePool {
     return (at < 0 ? undefined : this.#free.splice(at, 1)[0]) ?? newPage(this.#config, { frames, steps, type: this.type });
   }
 
+  /** Bytes of a page. */
+  bytes(frames: number, steps: number): number {
+    return pageValues(this.#config, frames, steps) * (this.type === 'float32' ? 4 : 2);
+  }
+
   /** Hands back what `take` gave; no state may refer to it. */
   give(pages: readonly Page[]): void {
     this.#free.push(...pages);
-    this.#free.splice(0, this.#free.length - FREE_PAGES);
+    const each = pages[0] ? pages[0].tensors.reduce((sum, { data }) => sum + data.byteLength, 0) : FREE_BYTES;
+    this.#free.splice(0, Math.max(0, this.#free.length - Math.max(FREE_PAGES, Math.floor(FREE_BYTES / each))));
   }
 }
 
@@ -62,7 +69,7 @@ export function emptyState(config: FlowConfig, steps: number): FlowState {
   const past = (layers: number): Tensor => zeros(layers, 2, heads, 0, hiddenSize / heads);
   const encoder = { lookahead_tail: zeros(1, 2, hiddenSize), up_tail: zeros(1, 2 * config.tokenMelRatio, hiddenSize), past: past(blocks), up_past: past(upBlocks) };
   const width = pastSizes(config).convolutions.reduce((sum, size) => sum + size, 0);
-  return { tokens: 0, encoder, tails: zeros(steps, GUIDANCE_ROWS, 2, width), pages: [], pinned: 0 };
+  return { tokens: 0, encoder, tails: zeros(steps, guidanceRows(config), 2, width), pages: [], pinned: 0 };
 }
 
 /** Feeds k{page}_{layer}, v{page}_{layer} of all page inputs; absent pages have no frames. */
@@ -109,14 +116,19 @@ export function stateBytes(state: FlowState): number {
 /** Views into one piece of memory. */
 function newPage(config: FlowConfig, { frames, steps, type }: { readonly frames: number; readonly steps: number; readonly type: CacheType }): Page {
   const { heads, headDim } = config.estimator;
-  const dims = [steps, GUIDANCE_ROWS, heads, frames, headDim];
-  const size = dims.reduce((product, count) => product * count, 1);
+  const dims = [steps, guidanceRows(config), heads, frames, headDim];
+  const size = dims.reduce((product, side) => product * side, 1);
   const count = newNames(pastSizes(config).attentions).length;
   const memory = new ArrayBuffer(size * count * (type === 'float32' ? 4 : 2));
   const tensors = Array.from({ length: count }, (_, index): Tensor =>
     type === 'float32' ? { type, dims, data: new Float32Array(memory, 4 * size * index, size) } : { type, dims, data: new Float16Array(memory, 2 * size * index, size) },
   );
   return { frames, tensors };
+}
+
+function pageValues(config: FlowConfig, frames: number, steps: number): number {
+  const { heads, headDim } = config.estimator;
+  return steps * guidanceRows(config) * heads * frames * headDim * newNames(pastSizes(config).attentions).length;
 }
 
 function zeros(...dims: number[]): Tensor {

@@ -19,10 +19,8 @@ const DOUBLE = 11;
 export interface Past {
   /** (B, F, C) → (B, 2 + F, C): the last two frames of this layer's input before the block, then the block. */
   readonly before: (frames: Value, channels: number) => Value;
-  /** Keys and values (B, heads, F, headDim) of the block → those to attend to (B, heads, L + F, headDim). */
-  readonly attend: (keys: Value, values: Value) => readonly [keys: Value, values: Value];
-  /** Added to attention scores, broadcastable to (B, heads, F, L + F); NONE when every frame sees all it is given. */
-  readonly bias: Value;
+  /** Queries (B, F, heads·headDim), keys and values (B, heads, F, headDim) of the block → values mixed with those of before, like the queries. */
+  readonly attend: (queries: Value, keys: Value, values: Value) => Value;
 }
 
 /** Named points of the network, for comparison with the official modules. Values are rows [B·F, channels]. */
@@ -166,9 +164,7 @@ class Net {
     const projected = weights.stacked(graph, rows, [`${name}.to_q`, `${name}.to_k`, `${name}.to_v`]);
     const [q = NONE, k = NONE, v = NONE] = graph.ops('Split', [projected], 3, { axis: 1, num_outputs: 3 });
     const split = (value: Value): Value => graph.op('Transpose', [graph.op('Reshape', [value, graph.ints([batch, -1, heads, headDim])])], { perm: [0, 2, 1, 3] });
-    const [keys, values] = past.attend(split(k), split(v));
-    const mixed = graph.op('MultiHeadAttention', [this.#frames(q, inner), keys, values, NONE, NONE, past.bias], { num_heads: heads }, { domain: MICROSOFT });
-    return weights.linear(graph, this.flat(mixed, inner), `${name}.to_out.0`);
+    return weights.linear(graph, this.flat(past.attend(this.#frames(q, inner), split(k), split(v)), inner), `${name}.to_out.0`);
   }
 
   #feedForward(name: string, rows: Value): Value {

@@ -23,16 +23,26 @@ const ALIGNMENT = 16384;
  * writing into a folder that it renames. Throws `disk_full` when the disk is.
  */
 export function writeModel(graph: Graph, path: string): void {
+  writeModels([{ graph, path }]);
+}
+
+/** Several forms of one network, in one folder: weights of the same name are stored once, beside the first of them. */
+export function writeModels(models: readonly { readonly graph: Graph; readonly path: string }[]): void {
+  const [first] = models;
+  if (!first) return;
+  const { path } = first;
   try {
     const data = new DataFile(`${path}.data`);
     try {
-      const model = new Message()
-        .int(1, IR_VERSION)
-        .string(2, 'cosyvoice')
-        .message(7, graphProto(graph, data))
-        .message(8, new Message().string(1, '').int(2, OPSET))
-        .message(8, new Message().string(1, MICROSOFT).int(2, MICROSOFT_OPSET));
-      writeFileSync(path, model.encode());
+      for (const each of models) {
+        const model = new Message()
+          .int(1, IR_VERSION)
+          .string(2, 'cosyvoice')
+          .message(7, graphProto(each.graph, data))
+          .message(8, new Message().string(1, '').int(2, OPSET))
+          .message(8, new Message().string(1, MICROSOFT).int(2, MICROSOFT_OPSET));
+        writeFileSync(each.path, model.encode());
+      }
     } finally {
       data.close();
     }
@@ -48,19 +58,31 @@ class DataFile {
   readonly #path: string;
   #handle: number | undefined;
   #offset = 0;
+  /** Where each weight is. */
+  readonly #places = new Map<string, { readonly offset: number; readonly length: number }>();
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Appends and returns where. */
-  append(bytes: Uint8Array): number {
+  #append(bytes: Uint8Array): number {
     this.#handle ??= openSync(this.#path, 'w');
     const offset = Math.ceil(this.#offset / ALIGNMENT) * ALIGNMENT;
     let done = 0;
     while (done < bytes.length) done += writeSync(this.#handle, bytes, done, Math.min(bytes.length - done, 1 << 30), offset + done);
     this.#offset = offset + bytes.length;
     return offset;
+  }
+
+  /** Where the weight is, appended unless it is there. */
+  place(name: string, bytes: () => Uint8Array): { readonly offset: number; readonly length: number } {
+    let place = this.#places.get(name);
+    if (!place) {
+      const values = bytes();
+      place = { offset: this.#append(values), length: values.length };
+      this.#places.set(name, place);
+    }
+    return place;
   }
 
   get location(): string {
@@ -117,17 +139,22 @@ function tensorProto(weight: Weight, data: DataFile): Message {
   const message = new Message();
   if (weight.shape.length > 0) message.packedInts(1, weight.shape);
   message.int(2, DATA_TYPE[weight.type]).string(8, weight.name);
+  if (byteLength(weight) <= INLINE_BYTES) return message.bytes(9, wholeBytes(weight));
+  const { offset, length } = data.place(weight.name, () => wholeBytes(weight));
+  if (length !== byteLength(weight)) throw new CosyError('conversion_failed', `Weight ${weight.name} has two shapes.`);
+  for (const [key, value] of [['location', data.location], ['offset', String(offset)], ['length', String(length)]] as const) {
+    message.message(13, new Message().string(1, key).string(2, value));
+  }
+  return message.int(14, 1);
+}
+
+function wholeBytes(weight: Weight): Uint8Array {
   const bytes = weight.bytes();
   const expected = byteLength(weight);
   if (bytes.length !== expected) {
     throw new CosyError('conversion_failed', `Weight ${weight.name} has ${bytes.length} bytes where its shape [${weight.shape.join(', ')}] ${weight.type} needs ${expected}.`);
   }
-  if (bytes.length <= INLINE_BYTES) return message.bytes(9, bytes);
-  const offset = data.append(bytes);
-  for (const [key, value] of [['location', data.location], ['offset', String(offset)], ['length', String(bytes.length)]] as const) {
-    message.message(13, new Message().string(1, key).string(2, value));
-  }
-  return message.int(14, 1);
+  return bytes;
 }
 
 const BITS = { float32: 32, uint8: 8, int8: 8, int32: 32, int64: 64, bool: 8, float16: 16, uint4: 4, int4: 4 } as const;

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openCheckpoint } from '../../../gpu-node/checkpoint/index.ts';
 import { estimatorGraph, flow as network, speakerGraph } from '../../../gpu-node/graphs/flow.ts';
 import { writeModel } from '../../../gpu-node/graphs/onnx/write.ts';
@@ -14,6 +14,7 @@ import { graphOpener } from '../../../gpu-node/runtime/session.ts';
 import { goldenDirectory } from '../../golden/index.ts';
 import type { Checkpoint } from '../../../gpu-node/checkpoint/types.ts';
 import type { Flow, FlowVoice } from '../../../gpu-node/mel/index.ts';
+import type { Job } from '../../../gpu-node/mel/solver.ts';
 import type { GraphSession } from '../../../gpu-node/runtime/session.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cosyvoice-mel-'));
@@ -52,6 +53,24 @@ test('all Euler steps in one run equal the plain loop', async () => {
   const speechTokens = tokensOf(41, 2);
   const mel = await exact.offline({ ...voice, speechTokens });
   expect(distance(mel, await plain(voice, speechTokens, 'offline'))).toBeLessThan(ROUNDING);
+});
+
+test('without guidance only the conditioned rows are computed, and the frames are the same', async () => {
+  const config = { ...checkpoint.config.flow, inferenceCfgRate: 0 };
+  const directory = join(folder, 'unguided');
+  mkdirSync(directory);
+  network.write({ ...checkpoint, config: { ...checkpoint.config, flow: config } }, directory, 'fp32');
+  const unguided = await openFlow({ directory, config, open, leftBlocks: -1 });
+  const voice = voiceOf(30, 31);
+  const speechTokens = tokensOf(70, 32);
+  expect(distance(await unguided.offline({ ...voice, speechTokens }), await plain(voice, speechTokens, 'offline', config))).toBeLessThan(ROUNDING);
+  const streams = [unguided.stream(await unguided.voiceState(voice)), exact.stream(await exact.voiceState(voice))];
+  const made = await Promise.all(streams.map((stream) => stream.push(speechTokens, { last: false })));
+  expect(distance(made[0] ?? new Float32Array(0), (await plain(voice, speechTokens, 'blocks', config)).subarray(0, 45 * 2 * config.melBins))).toBeLessThan(ROUNDING);
+  const [without = 0, both = 1] = streams.map(({ bytes }) => bytes);
+  // what the encoder keeps is the same in both
+  expect(without).toBeLessThan(0.8 * both);
+  await unguided.close();
 });
 
 test('block by block equals one pass over everything, for any prompt, length and cut into pushes', { timeout: 60_000 }, async () => {
@@ -117,19 +136,80 @@ test('a stream says how many tokens the next frames need', async () => {
   expect(stream.needed).toBe(25);
 });
 
-test('a preview of the open block is as long as its tokens allow, near the block, and leaves no trace', async () => {
-  const voice = voiceOf(30, 21);
-  const speechTokens = tokensOf(60, 22);
-  const stream = exact.stream(await exact.voiceState(voice));
-  await stream.push(speechTokens.slice(0, 3), { last: false });
-  expect((await stream.preview()).length).toBe(0);
-  const first = await stream.push(speechTokens.slice(3, 38), { last: false });
-  const shown = await stream.preview();
-  expect(shown.length).toBe((38 - 20 - 3) * 2 * exact.config.melBins);
-  const rest = await stream.push(speechTokens.slice(38), { last: true });
-  expect(joined([first, rest])).toEqual(await inHops(exact, voice, speechTokens, [60]));
-  const [near, far] = [distance(shown, rest.subarray(0, shown.length)), distance(shown, rest.subarray(shown.length, 2 * shown.length))];
-  expect(near).toBeLessThan(far / 4);
+test('early blocks: equal one pass with their mask, whatever the cut into pushes, and later blocks end where they would without', { timeout: 60_000 }, async () => {
+  const early = [10];
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 0, max: 60 }), fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 5 }), fc.integer({ min: 1, max: 1e6 }), async (promptTokens, hops, seed) => {
+      const voice = voiceOf(promptTokens, seed);
+      const speechTokens = tokensOf(hops.reduce((sum, hop) => sum + hop, 0), seed + 1);
+      const made = await inHops(exact, voice, speechTokens, hops, early);
+      expect(made).toEqual(await inHops(exact, voice, speechTokens, [speechTokens.length], early));
+      const end = promptTokens + 10;
+      // shorter than six tokens towards the model's own borders it is not worth a run; shorter than its look-ahead it cannot be one
+      const isUsed = speechTokens.length >= 10 + 3 && end % 25 >= 6 && end % 25 <= 19 && end - Math.max(0, Math.floor((promptTokens - 3) / 25) * 25) >= 6;
+      expect(distance(made, await plain(voice, speechTokens, isUsed ? [end] : 'blocks'))).toBeLessThan(ROUNDING);
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test('an early block makes its frames come with ten tokens and their look-ahead', async () => {
+  const stream = exact.stream(await exact.voiceState(voiceOf(0, 21)), { early: [10] });
+  expect(stream.needed).toBe(13);
+  stream.add(tokensOf(13, 22), { last: false });
+  expect(stream.next?.isEarly).toBe(true);
+  expect((await stream.push(new Int32Array(0), { last: false })).length).toBe(20 * exact.config.melBins);
+  expect(stream.needed).toBe(15);
+  expect((await stream.push(tokensOf(15, 23), { last: false })).length).toBe(30 * exact.config.melBins);
+  expect(stream.needed).toBe(25);
+});
+
+describe('blocks of several requests in one run', () => {
+  test('are those of each request alone, whatever their voices and pasts', async () => {
+    await solver.openBatches();
+    expect(solver.batches).toEqual([1, 2, 4]);
+    const requests = [0, 30, 60, 12].map((promptTokens, index) => ({ voice: voiceOf(promptTokens, 40 + index), speechTokens: tokensOf(150, 50 + index), before: 25 * index }));
+    const blocks = await Promise.all(requests.map((request) => jobOf(request)));
+    for (const size of [2, 4]) {
+      const alone = await Promise.all(blocks.slice(0, size).map((job) => solver.run(fresh(job))));
+      const together = await solver.runEach(blocks.slice(0, size).map(fresh));
+      for (const [index, result] of together.entries()) {
+        if (result.status === 'rejected') throw result.reason;
+        expect(distance(result.value.mel, alone[index]?.mel ?? new Float32Array(0))).toBeLessThan(ROUNDING);
+        expect(distance(floats(result.value.next.tails), floats(alone[index]?.next.tails))).toBeLessThan(ROUNDING);
+      }
+    }
+  });
+
+  test('numbers that are none fail their request alone', async () => {
+    await solver.openBatches();
+    const jobs = await Promise.all([60, 61, 62, 63].map((seed) => jobOf({ voice: voiceOf(0, seed), speechTokens: tokensOf(40, seed), before: 0 })));
+    const alone = await Promise.all(jobs.map((job) => solver.run(fresh(job))));
+    const broken = jobs.map((job, index) => fresh(index === 2 ? { ...job, run: { ...job.run, embedding: job.run.embedding.map(() => Number.NaN) } } : job));
+    const results = await solver.runEach(broken);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(results[2]).toMatchObject({ reason: { code: 'generation_failed' } });
+    for (const [index, result] of results.entries()) if (result.status === 'fulfilled') expect(result.value.mel).toEqual(alone[index]?.mel);
+  });
+
+  /** A block of 25 tokens behind `before` tokens. */
+  async function jobOf({ voice, speechTokens, before }: { readonly voice: FlowVoice; readonly speechTokens: Int32Array; readonly before: number }): Promise<Job> {
+    let state = solver.empty(STEPS);
+    for (let at = 0; at < before; at += 25) {
+      const page = solver.pool.take(50, STEPS);
+      const solved = await solver.run({ ...blockOf(voice, speechTokens, at), state, page });
+      state = { ...solved.next, pages: [...state.pages, page], pinned: 0 };
+    }
+    return { ...blockOf(voice, speechTokens, before), state, page: solver.pool.take(50, STEPS) };
+  }
+
+  function blockOf({ embedding }: FlowVoice, tokens: Int32Array, at: number): Omit<Job, 'state'> {
+    return { run: { tokens: tokens.slice(at, at + 25), ahead: tokens.slice(at + 25, at + 28), condition: new Float32Array(50 * exact.config.melBins), embedding }, encoderTokens: 1000 };
+  }
+
+  function fresh(job: Job): Job {
+    return { ...job, page: solver.pool.take(50, STEPS) };
+  }
 });
 
 test('prompt mel beyond the prompt tokens does not reach the speech', async () => {
@@ -158,17 +238,17 @@ test('numbers that are none fail the request and not the next one', async () => 
 });
 
 /** The same mel from the encoder and one masked estimator call per step. */
-async function plain({ prompt, embedding }: FlowVoice, speechTokens: Int32Array, mode: 'offline' | 'blocks'): Promise<Float32Array> {
-  const { config } = exact;
+async function plain({ prompt, embedding }: FlowVoice, speechTokens: Int32Array, mode: 'offline' | 'blocks' | readonly number[], config = exact.config): Promise<Float32Array> {
   if (speechTokens.length === 0) return new Float32Array(0);
   const tokens = Int32Array.from([...(prompt?.speechTokens ?? []), ...speechTokens]);
   const frames = tokens.length * config.tokenMelRatio;
   const chunk = mode === 'offline' ? tokens.length : config.encoder.chunkTokens;
+  const grid = Array.from({ length: Math.ceil(tokens.length / chunk) }, (_, index) => Math.min((index + 1) * chunk, tokens.length));
+  const ends = typeof mode === 'string' ? grid : [...new Set([...grid, ...mode])].toSorted((a, b) => a - b);
   const means: Float32Array[] = [];
   let state = solver.empty(STEPS);
-  for (let at = 0; at < tokens.length; at += chunk) {
-    const end = Math.min(at + chunk, tokens.length);
-    const { mu, encoder } = await solver.encode({ tokens: tokens.slice(at, end), ahead: tokens.slice(end, end + config.preLookaheadTokens) }, state, tokens.length);
+  for (const [index, end] of ends.entries()) {
+    const { mu, encoder } = await solver.encode({ tokens: tokens.slice(ends[index - 1] ?? 0, end), ahead: tokens.slice(end, end + config.preLookaheadTokens) }, state, tokens.length);
     means.push(floats(mu));
     state = { ...state, encoder };
   }
@@ -183,13 +263,13 @@ async function plain({ prompt, embedding }: FlowVoice, speechTokens: Int32Array,
     frames,
     steps: STEPS,
     guidance: config.inferenceCfgRate,
-    blockFrames: mode === 'blocks' ? config.estimator.chunkFrames : undefined,
+    blockFrames: mode === 'offline' ? undefined : mode === 'blocks' ? config.estimator.chunkFrames : ends.map((end) => end * config.tokenMelRatio),
   });
   return mel.subarray((prompt?.speechTokens.length ?? 0) * config.tokenMelRatio * config.melBins);
 }
 
-async function inHops(flow: Flow, voice: FlowVoice, speechTokens: Int32Array, hops: readonly number[]): Promise<Float32Array> {
-  const stream = flow.stream(await flow.voiceState(voice));
+async function inHops(flow: Flow, voice: FlowVoice, speechTokens: Int32Array, hops: readonly number[], early: readonly number[] = []): Promise<Float32Array> {
+  const stream = flow.stream(await flow.voiceState(voice), { early });
   const parts: Float32Array[] = [];
   let at = 0;
   for (const [index, hop] of hops.entries()) {
