@@ -2,7 +2,7 @@
 import { CosyError } from '../shared/errors/index.ts';
 import type { AudioFormat } from '../shared/limits/index.ts';
 import { createEncoder, encodeFile } from './encode/index.ts';
-import type { WordTime } from './schedule/word-times.ts';
+import type { WordSource, WordTime } from './schedule/word-times.ts';
 import type { Sound } from './synthesize.ts';
 import { amplify, createResampler, resample } from './wave/index.ts';
 
@@ -15,7 +15,7 @@ export type RenderOptions = {
 };
 
 /** `samples`: how many at `sampleRateHz` went into the bytes so far, those of an earlier run included. */
-export type RenderedPiece = { readonly bytes: Uint8Array; readonly contentType: string; readonly speechTokens: readonly number[]; readonly words: readonly WordTime[]; readonly samples: number; readonly durationMs: number };
+export type RenderedPiece = { readonly bytes: Uint8Array; readonly contentType: string; readonly speechTokens: readonly number[]; readonly words: readonly WordTime[]; readonly wordSource?: WordSource | undefined; readonly samples: number; readonly durationMs: number };
 
 /** Where an earlier run stopped: `sound` begins at sample `fromSample` (model's rate), and `sampleOffset` samples (`sampleRateHz`) were sent. */
 export type RenderResume = { readonly fromSample: number; readonly sampleOffset: number };
@@ -42,7 +42,7 @@ export async function* renderBytes(sounds: AsyncIterable<Sound>, options: Render
     let head = await encode(resampler.push(new Float32Array(lead)));
     for await (const sound of sounds) {
       const bytes = await encode(resampler.push(volume === 1 ? sound.samples : amplify(sound.samples.slice(), volume)));
-      yield { bytes: Buffer.concat([head, bytes]), contentType: encoder.contentType, speechTokens: sound.speechTokens, words: sound.words ?? [], samples, durationMs: (1000 * sound.samples.length) / fromHz };
+      yield { bytes: Buffer.concat([head, bytes]), contentType: encoder.contentType, speechTokens: sound.speechTokens, words: sound.words ?? [], wordSource: sound.wordSource, samples, durationMs: (1000 * sound.samples.length) / fromHz };
       head = EMPTY;
     }
     const rest = await encode(resampler.flush());

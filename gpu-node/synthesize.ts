@@ -21,8 +21,8 @@ import { readings } from './schedule/readings.ts';
 import type { SourceLimits, TextPiece } from './schedule/source.ts';
 import type { TokenMethods } from './schedule/tokens-thread.ts';
 import { voiceInBlocks, voiceWhole } from './schedule/voicing.ts';
-import { spread } from './schedule/word-times.ts';
-import type { WordTime } from './schedule/word-times.ts';
+import { wordTimes } from './schedule/word-times.ts';
+import type { WordSource, WordTime } from './schedule/word-times.ts';
 import type { TextFrontEnd } from './text/index.ts';
 import { Joiner } from './wave/index.ts';
 
@@ -50,7 +50,7 @@ export type SpeakRequest = {
  * A piece of sound, and the speech tokens and marks (`shared/contract/tokens.ts`) since the piece before. `words` come with
  * the end of their sentence.
  */
-export type Sound = { readonly samples: Float32Array; readonly speechTokens: readonly number[]; readonly words?: readonly WordTime[] };
+export type Sound = { readonly samples: Float32Array; readonly speechTokens: readonly number[]; readonly words?: readonly WordTime[]; readonly wordSource?: WordSource };
 
 export type Stages = {
   readonly text: TextFrontEnd;
@@ -81,8 +81,12 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, trace: 
       const spoken = { index, key: voice.key, speed, steps, prompt: mode !== 'sft', resumed: sentence.request.previousTokens ?? [] };
       const context = { ...stages, seeds, trace, playback, signal: either };
       const from = samples;
+      let kept = 0;
+      let removed = { lead: 0, tail: 0 };
       for await (const voiced of request.streaming ? voiceInBlocks(items, spoken, context) : voiceWhole(items, spoken, context)) {
-        const sound = { ...voiced, samples: joiner.push(voiced.samples) };
+        const sound = { speechTokens: voiced.speechTokens, samples: joiner.push(voiced.samples) };
+        kept += voiced.samples.length;
+        removed = voiced.removed ?? removed;
         samples += sound.samples.length;
         playback.sent(sound.samples.length);
         trace.underruns = playback.underruns;
@@ -92,7 +96,8 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, trace: 
       const rest = joiner.push(new Float32Array(0), { end: true });
       samples += rest.length;
       playback.sent(rest.length);
-      yield { samples: rest, speechTokens: sentenceEnd(samples), words: spread(sentence.words, { from, to: samples }, stages.sampleRateHz) };
+      const { words, source: wordSource } = wordTimes(sentence.words, sentence.said.alignment, { from, to: samples, pause: samples - from - kept, removed }, stages.sampleRateHz);
+      yield { samples: rest, speechTokens: sentenceEnd(samples), words, wordSource };
     }
     if (samples === 0) throw new CosyError('generation_failed', 'The voice stayed silent: try again with another seed.');
   } finally {

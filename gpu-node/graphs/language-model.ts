@@ -46,7 +46,9 @@ export type LanguageModelOptions = {
 export type WeightFormats = { readonly layers: (layer: number, projection: Projection) => WeightFormat; readonly head: WeightFormat };
 
 /**
- * Inputs: `ids` (B, T) int64 of the combined table, and those of `qwen2Layers`. Output: `logits` (B, V) float32, V = speechTokenSize + 3.
+ * Inputs: `ids` (B, T) int64 of the combined table, and those of `qwen2Layers`. Output: `logits` (B, V) float32, V = speechTokenSize + 3,
+ * and for word times, when they are fetched, `queries.L` (B, (heads + 2·kvHeads)·headDim): what the last position asks in layer L,
+ * before its rotation (its keys and values behind it).
  * The embedding table stays on disk, mapped: only rows that are used cost memory.
  */
 export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false, formats = FORMATS[precision](checkpoint.config.llm.layers) }: LanguageModelOptions = {}): Graph {
@@ -57,7 +59,7 @@ export function languageModelGraph(checkpoint: Checkpoint, precision: Precision,
   const ids = graph.input('ids', 'int64', ['B', 'T']);
 
   const embeds = embed(graph, ids, { config, read, stored: precision === 'fp32' ? 'float32' : 'float16', activation });
-  const { normed, residuals } = qwen2Layers(graph, embeds, {
+  const { normed, residuals, projected } = qwen2Layers(graph, embeds, {
     shape: config,
     prefix: 'llm.model.model.',
     read,
@@ -69,6 +71,9 @@ export function languageModelGraph(checkpoint: Checkpoint, precision: Precision,
   const head = { name: 'llm_decoder', inputs: config.hiddenSize, outputs: config.speechVocabSize, weight: () => read('llm_decoder.weight'), bias: () => read('llm_decoder.bias') };
   const logits = linear(graph, last, head, formats.head);
   graph.output('logits', activation === 'float16' ? graph.op('Cast', [logits], { to: 1 }) : logits, 'float32', ['B', config.speechVocabSize]);
+
+  const width = (config.heads + 2 * config.kvHeads) * config.headDim;
+  for (const [layer, value] of projected.entries()) graph.output(`queries.${layer}`, graph.op('Gather', [value, graph.ints(-1)], { axis: 1 }), activation, ['B', width]);
 
   if (taps) {
     const shape = ['B', 'T', config.hiddenSize];

@@ -2,6 +2,7 @@
 import { CosyError } from '../../shared/errors/index.ts';
 import type { Trace } from '../metrics/trace.ts';
 import type { Thread } from '../runtime/thread.ts';
+import type { Alignment } from '../tokens/index.ts';
 import type { Word } from './word-times.ts';
 import type { GenerateRequest, TokenBatch, TokenMethods } from './tokens-thread.ts';
 
@@ -15,6 +16,8 @@ export type Reading = {
   readonly secondTry: boolean;
   /** Of its text; grows while `pieces` arrive. */
   readonly words: readonly Word[];
+  /** Filled in with the last token: where the model's attention says that the text was said. */
+  readonly said: { alignment?: Alignment | undefined };
 };
 
 /** `ended`: the sentence went wrong; the listener answers, once, whether it may be read again: only when nothing of it was sent. */
@@ -64,6 +67,7 @@ export async function* read(reading: Reading, context: ReadingContext): AsyncGen
     for await (const batch of rowOf(reading, context)) {
       count += batch.tokens.length;
       end = batch.end;
+      reading.said.alignment = batch.alignment;
       if (batch.tokens.length > 0) yield { tokens: batch.tokens };
     }
     const ended = count === 0 ? 'empty' : (end ?? 'stop');

@@ -5,7 +5,7 @@ import type { TextFrontEnd } from '../text/index.ts';
 import type { Reading } from './reading.ts';
 import { limited, sentencesOf, wordsOf } from './source.ts';
 import type { SourceLimits, TextPiece, Words } from './source.ts';
-import { wordsBySentence, wordsIn } from './word-times.ts';
+import { wordsBySentence, wordsWithin } from './word-times.ts';
 import type { Word } from './word-times.ts';
 
 export type ReadingsOptions = {
@@ -36,7 +36,7 @@ export async function* readings(options: ReadingsOptions): AsyncGenerator<Readin
     const index = count++;
     if (resume && index < resume.sentences) continue;
     const current = resume?.sentences === index ? resume : undefined;
-    yield { index, pieces, words, secondTry: current?.secondTry ?? false, request: { ...options.prompt, textIds, previousTokens: current?.tokens } };
+    yield { index, pieces, words, said: {}, secondTry: current?.secondTry ?? false, request: { ...options.prompt, textIds, previousTokens: current?.tokens } };
   }
   if (count === 0) throw new CosyError('input_empty', 'The text has nothing that can be spoken: give at least one word.');
 }
@@ -45,7 +45,7 @@ type Input = { readonly textIds: readonly number[]; readonly words: readonly Wor
 
 async function* whole({ frontEnd, language, speaksPieces }: ReadingsOptions, text: string): AsyncGenerator<Input> {
   const sentences = frontEnd.segments(text, language);
-  const words = wordsBySentence(text, sentences, !speaksPieces);
+  const words = wordsBySentence(text, sentences, speaksPieces ? (before) => frontEnd.tokenizer.encode(before).length : undefined);
   for (const [i, { ids }] of sentences.entries()) yield { textIds: ids, words: words[i] ?? [] };
 }
 
@@ -66,7 +66,7 @@ async function* byTurns({ frontEnd, language }: ReadingsOptions, source: AsyncIt
         let count = 0;
         for (let current: Words | undefined = first; current; current = await nextWords(words)) {
           const ids = wordIds(frontEnd, current.text, language);
-          spoken.push(...wordsIn(current.text));
+          spoken.push(...wordsWithin(current.text, { first: count, count: ids.length }));
           if (ids.length > 0) yield ids;
           count += ids.length;
           if (current.flushed || count >= (current.ends ? TURNS_IDS : MAX_TURNS_IDS)) break;

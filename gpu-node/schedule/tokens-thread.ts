@@ -8,7 +8,7 @@ import { graphOpener } from '../runtime/session.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import { serveThread } from '../runtime/thread.ts';
 import { LanguageModel } from '../tokens/index.ts';
-import type { EndReason, TokenEvent, TokenRequest } from '../tokens/index.ts';
+import type { Alignment, EndReason, TokenEvent, TokenRequest } from '../tokens/index.ts';
 
 export type TokenThreadOptions = SessionOptions & {
   readonly config: ModelConfig;
@@ -27,8 +27,11 @@ export type GenerateRequest = {
   readonly pieces?: number | undefined;
 };
 
-/** Tokens as they are made, and how many rows decoded together; the last batch says why the row ended. */
-export type TokenBatch = { readonly tokens: readonly number[]; readonly rows: number; readonly end?: EndReason };
+/**
+ * Tokens as they are made, and how many rows decoded together; the last batch says why the row ended, and where its text was
+ * said if the model's attention tells.
+ */
+export type TokenBatch = { readonly tokens: readonly number[]; readonly rows: number; readonly end?: EndReason; readonly alignment?: Alignment };
 
 export type TokenStats = { readonly rows: number; readonly waiting: number; readonly cacheBytes: number };
 
@@ -51,7 +54,7 @@ serveThread<TokenThreadOptions, TokenMethods>(async ({ config, directories, prec
   return {
     ready: async () => {},
     generate: ({ promptTextIds, promptSpeechTokens, textIds, seed, previousTokens = [], pieces }, signal) =>
-      rows.generate({ promptText: Int32Array.from(promptTextIds), promptSpeech: Int32Array.from(promptSpeechTokens), text: Int32Array.from(textIds), seed, previousTokens: Int32Array.from(previousTokens), pieces: pieces !== undefined }, { pieces, signal }),
+      rows.generate({ promptText: Int32Array.from(promptTextIds), promptSpeech: Int32Array.from(promptSpeechTokens), text: Int32Array.from(textIds), seed, previousTokens: Int32Array.from(previousTokens), pieces: pieces !== undefined, aligned: true }, { pieces, signal }),
     pushText: ({ pieces, textIds }) => rows.pushText(pieces, Int32Array.from(textIds)),
     endText: ({ pieces }) => rows.endText(pieces),
     stats: () => rows.stats,
@@ -146,7 +149,7 @@ class Rows {
         if (failure) throw failure.error;
         const end = batch.find((event) => event.kind === 'end');
         const tokens = batch.flatMap((event) => (event.kind === 'token' ? [event.token] : []));
-        if (end || tokens.length > 0) yield { tokens, rows, ...(end && { end: end.reason }) };
+        if (end || tokens.length > 0) yield { tokens, rows, ...(end && { end: end.reason, ...(end.alignment && { alignment: end.alignment }) }) };
         if (end) return;
         if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
       }

@@ -22,8 +22,8 @@ export type VoicingContext = {
 /** `index` is the sentence's; `resumed`: tokens that an earlier run made and sent. */
 export type Sentence = Omit<Voicing, 'seed'> & { readonly index: number; readonly resumed: readonly number[] };
 
-/** Samples and the tokens they come from; a resumed run's own tokens are not given again. */
-export type Voiced = { readonly samples: Float32Array; readonly speechTokens: readonly number[] };
+/** Samples and the tokens they come from; a resumed run's own tokens are not given again. `removed`: samples trimmed in all, with the last piece. */
+export type Voiced = { readonly samples: Float32Array; readonly speechTokens: readonly number[]; readonly removed?: Trimmer['removed'] };
 
 /** Whole, with full attention. What went wrong is read again, and the second try counts. */
 export async function* voiceWhole(reads: AsyncIterable<Read>, { index, resumed, ...voicing }: Sentence, context: VoicingContext): AsyncGenerator<Voiced> {
@@ -38,8 +38,9 @@ export async function* voiceWhole(reads: AsyncIterable<Read>, { index, resumed, 
   }
   const made = await acoustic.call('whole', { ...voicing, seed: seeds.of(index), speechTokens: [...resumed, ...tokens], deadlineMs: playback.deadlineMs }, signal);
   count(made, trace);
-  const samples = new Trimmer({ sampleRateHz: context.sampleRateHz }).push(made.samples, { last: true });
-  yield { samples, speechTokens: seeds.isSecond(index) && resumed.length === 0 ? [SECOND_TRY, ...tokens] : tokens };
+  const trimmer = new Trimmer({ sampleRateHz: context.sampleRateHz });
+  const samples = trimmer.push(made.samples, { last: true });
+  yield { samples, removed: trimmer.removed, speechTokens: seeds.isSecond(index) && resumed.length === 0 ? [SECOND_TRY, ...tokens] : tokens };
 }
 
 let nextStream = 1;
@@ -74,7 +75,7 @@ export async function* voiceInBlocks(reads: AsyncIterable<Read>, { index, resume
     sent ||= samples.length > 0;
     const given = unsent;
     unsent = [];
-    return { samples, speechTokens: given };
+    return { samples, speechTokens: given, ...(last && { removed: trimmer.removed }) };
   };
   try {
     await open();

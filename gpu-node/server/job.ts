@@ -77,8 +77,8 @@ async function* frames(job: Job, engine: Engine, { signal, metrics, startMs, pie
 }
 
 /** Tokens follow their audio: whatever was received, a node that goes on from it leaves no gap. */
-function* pieceFrames({ bytes, speechTokens, samples, words }: RenderedPiece): Generator<Frame> {
+function* pieceFrames({ bytes, speechTokens, samples, words, wordSource }: RenderedPiece): Generator<Frame> {
   if (bytes.length > 0) yield { type: 'audio', value: bytes };
   if (speechTokens.length > 0) yield { type: 'tokens', value: Uint16Array.from(speechTokens) };
-  if (bytes.length > 0 || words.length > 0) yield { type: 'mark', value: { samples, ...(words.length > 0 && { words }) } };
+  if (bytes.length > 0 || words.length > 0) yield { type: 'mark', value: { samples, ...(words.length > 0 && { words, wordSource }) } };
 }

@@ -82,6 +82,14 @@ export class KeyValueCache {
     });
   }
 
+  /** Keys (positions, headDim) of one slot, a view. */
+  keys(slot: number, layer: number, kvHead: number): Values {
+    const { kvHeads, headDim } = this.#shape;
+    const size = this.#positions * headDim;
+    const start = (slot * kvHeads + kvHead) * size;
+    return this.#arrays[layer * 2]!.subarray(start, start + size);
+  }
+
   /** Tensors over `count` slots from `first` on. */
   bind(first: number, count: number): CacheBinding {
     assert(first + count <= this.#rows);

@@ -2,6 +2,8 @@
  * Text ids + voice prompt → speech tokens, 25 a second. Spine: `LanguageModel` (rows, cache, steps) runs scripts
  * (whole text, text in pieces), each drawing with the repetition-aware sampler and watched by guards.
  */
+export { MIN_FOCUS, align } from './alignment.ts';
+export type { Alignment } from './alignment.ts';
 export { LanguageModel, LANGUAGE_MODEL_LIMITS } from './language-model.ts';
 export type { LanguageModelLimits, TokenEvent, TokenRequest } from './language-model.ts';
 export { generate } from './generate.ts';

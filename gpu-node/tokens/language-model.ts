@@ -16,6 +16,9 @@ import type { LanguageModelConfig } from '../checkpoint/types.ts';
 import { LANGUAGE_MODEL_FILE, MAX_POSITIONS } from '../graphs/language-model.ts';
 import type { Precision } from '../graphs/network.ts';
 import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
+import { HeadChoice } from './alignment.ts';
+import type { Alignment } from './alignment.ts';
+import { AttentionRecord } from './attention.ts';
 import { KeyValueCache } from './cache.ts';
 import { GUARD_LIMITS, TokenGuard } from './guards.ts';
 import type { GuardLimits } from './guards.ts';
@@ -47,12 +50,17 @@ export type TokenRequest = {
   readonly sampling?: Partial<SamplingConfig>;
   /** `false`: no guards. */
   readonly guards?: Partial<GuardLimits> | false;
+  /** The `end` event says at which token each text id begins, if the model's attention tells. */
+  readonly aligned?: boolean;
 };
 
-/** `token`: a speech token. `fill`: bookkeeping that a resumed run needs back in `previousTokens`. `error` and `end` are a row's last. */
+/**
+ * `token`: a speech token. `fill`: bookkeeping that a resumed run needs back in `previousTokens`. `error` and `end` are a row's last.
+ * `alignment` counts the speech tokens of an earlier run too.
+ */
 export type TokenEvent =
   | { readonly row: number; readonly kind: 'token' | 'fill'; readonly token: number }
-  | { readonly row: number; readonly kind: 'end'; readonly reason: EndReason }
+  | { readonly row: number; readonly kind: 'end'; readonly reason: EndReason; readonly alignment?: Alignment }
   | { readonly row: number; readonly kind: 'error'; readonly error: CosyError };
 
 export type LanguageModelLimits = {
@@ -73,6 +81,7 @@ export type RowOptions = {
   readonly guard?: TokenGuard | undefined;
   /** Called with each event of the row, in order, while `step` runs. */
   readonly onEvent?: ((event: TokenEvent) => void) | undefined;
+  readonly record?: AttentionRecord | undefined;
 };
 
 type Row = RowOptions & {
@@ -86,11 +95,15 @@ type Row = RowOptions & {
   gone: boolean;
 };
 
+type RunOptions = { readonly ids: readonly number[]; readonly width: number; readonly lengths: readonly number[]; readonly start: number; readonly layers: readonly number[] };
+type RunResult = { readonly logits: Float32Array; readonly queries: (layer: number, row: number) => ArrayLike<number> };
+
 export class LanguageModel {
   readonly #session: GraphSession;
   readonly #config: LanguageModelConfig;
   readonly #limits: LanguageModelLimits;
   readonly #cache: KeyValueCache;
+  readonly #heads: HeadChoice;
   /** Index = slot of the cache. */
   #rows: Row[] = [];
   #nextId = 1;
@@ -108,6 +121,7 @@ export class LanguageModel {
     this.#session = session;
     this.#config = config;
     this.#limits = limits;
+    this.#heads = new HeadChoice(config);
     this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions);
   }
 
@@ -140,7 +154,8 @@ export class LanguageModel {
     for (const token of request.previousTokens ?? []) guard?.accept(token);
     const positions = request.promptText.length + request.text.length + request.promptSpeech.length + (request.previousTokens?.length ?? 0) + 2;
     if (positions >= this.#limits.maxPositions) throw new CosyError('input_too_long', `Text and voice prompt need ${positions} positions and the language model has ${this.#limits.maxPositions}: shorten or split the text.`);
-    return this.addScript(script, { guard, onEvent });
+    const record = request.aligned && this.#heads.heads.length > 0 ? new AttentionRecord(this.#config, this.#heads.heads, request.promptText.length) : undefined;
+    return this.addScript(script, { guard, onEvent, record });
   }
 
   /** Joins a row with a script of the caller's, as parity runs with scripted tokens do. */
@@ -244,30 +259,36 @@ export class LanguageModel {
     const ids = fitting.flatMap(({ queue }) => queue.slice(0, width));
     const lengths = fitting.map(({ fed }) => fed + width);
     try {
-      const logits = await this.#run({ ids, width, lengths, start });
+      const { logits, queries } = await this.#run({ ids, width, lengths, start, layers: this.#recorded(fitting, width) });
       for (const [index, row] of fitting.entries()) {
+        row.record?.fed(row.queue.slice(0, width), row.fed);
         row.fed += width;
         row.queue = row.queue.slice(width);
-        if (row.queue.length === 0 && !row.gone) this.#accept(row, logits.subarray(index * this.#config.speechVocabSize, (index + 1) * this.#config.speechVocabSize), events);
+        if (row.queue.length > 0 || row.gone) continue;
+        const outcome = this.#accept(row, logits.subarray(index * this.#config.speechVocabSize, (index + 1) * this.#config.speechVocabSize), events);
+        if (outcome && isSpoken(outcome)) row.record?.note(row.fed - 1, (layer) => queries(layer, index), (layer, kvHead) => this.#cache.keys(start + index, layer, kvHead));
+        if (outcome) this.#finish(row, outcome, events);
       }
     } catch (error) {
       for (const row of fitting) this.#fail(row, error, events);
     }
   }
 
-  async #run({ ids, width, lengths, start }: { readonly ids: readonly number[]; readonly width: number; readonly lengths: readonly number[]; readonly start: number }): Promise<Float32Array> {
+  async #run({ ids, width, lengths, start, layers }: RunOptions): Promise<RunResult> {
     const { feeds, fetches } = this.#cache.bind(start, lengths.length);
-    const { logits } = await this.#session.run(
+    const { logits, ...rest } = await this.#session.run(
       {
         ...feeds,
         ids: { type: 'int64', dims: [lengths.length, width], data: BigInt64Array.from(ids, BigInt) },
         seqlens_k: { type: 'int32', dims: [lengths.length], data: Int32Array.from(lengths, (length) => length - 1) },
         total_length: { type: 'int32', dims: [], data: Int32Array.of(Math.max(...lengths)) },
       },
-      { ...fetches, logits: null } satisfies Record<string, Tensor | null>,
+      { ...fetches, logits: null, ...Object.fromEntries(layers.map((layer) => [`queries.${layer}`, null])) } satisfies Record<string, Tensor | null>,
     );
     if (logits?.type !== 'float32') throw new CosyError('internal_error', 'The language model graph has no float32 output called logits: convert the checkpoint again.');
-    return logits.data;
+    const { heads, kvHeads, headDim } = this.#config;
+    const size = (heads + 2 * kvHeads) * headDim;
+    return { logits: logits.data, queries: (layer, row) => (rest[`queries.${layer}`]?.data as Float32Array).subarray(row * size, (row + 1) * size) };
   }
 
   /** Brings rows into neighbouring slots (one row stays where it is) and returns the first slot. */
@@ -283,12 +304,19 @@ export class LanguageModel {
     return 0;
   }
 
-  #accept(row: Row, logits: Float32Array, events: TokenEvent[]): void {
+  #accept(row: Row, logits: Float32Array, events: TokenEvent[]): Outcome | undefined {
     try {
-      this.#finish(row, row.script.accept(logits), events);
+      return row.script.accept(logits);
     } catch (error) {
       this.#fail(row, error, events);
+      return undefined;
     }
+  }
+
+  /** Layers whose queries are wanted from this run; none while a prompt is only begun. */
+  #recorded(rows: readonly Row[], width: number): readonly number[] {
+    const layers = rows.flatMap(({ record, queue }) => (queue.length === width ? (record?.heads.map(({ layer }) => layer) ?? []) : []));
+    return [...new Set(layers)];
   }
 
   #finish(row: Row, { token, fill, end }: Outcome, events: TokenEvent[]): void {
@@ -297,7 +325,8 @@ export class LanguageModel {
     const reason = end ?? (token === undefined ? undefined : row.guard?.accept(token));
     if (reason === undefined) return;
     row.gone = true;
-    emit(row, { row: row.id, kind: 'end', reason }, events);
+    const alignment = row.record && this.#heads.align(row.record);
+    emit(row, { row: row.id, kind: 'end', reason, ...(alignment && { alignment }) }, events);
   }
 
   #fail(row: Row, error: unknown, events: TokenEvent[]): void {
@@ -326,6 +355,11 @@ export class LanguageModel {
   #notify(): void {
     for (const resolve of this.#wake.splice(0)) resolve();
   }
+}
+
+/** Whether a step made a speech token, or replayed one. */
+function isSpoken({ token, fill, end }: Outcome): boolean {
+  return token !== undefined || (fill === undefined && end === undefined);
 }
 
 /** At most `count` of `length` ids, leaving no single id behind: alone it would take the kernels of decoding. */

@@ -14,8 +14,11 @@ export const FRAME = { start: 1, audio: 2, tokens: 3, end: 4, error: 5, mark: 6 
 export type StreamStart = { readonly sampleRateHz: number; readonly contentType: string; readonly seed: number };
 /** `audioMs` of sound was sent; `timings` in milliseconds by stage name. */
 export type StreamEnd = { readonly audioMs: number; readonly speechTokens: number; readonly timings: Readonly<Record<string, number>> };
-/** `samples`: at the start frame's rate, in the audio so far (an encoder may still hold some of them). `words`: an estimate, in milliseconds of the whole sound. */
-export type StreamMark = { readonly samples: number; readonly words?: readonly { readonly text: string; readonly startMs: number; readonly endMs: number }[] };
+/**
+ * `samples`: at the start frame's rate, in the audio so far (an encoder may still hold some of them). `words`: in milliseconds of
+ * the whole sound; `wordSource` says whether they come from the model's own attention to its text or are shared out by length.
+ */
+export type StreamMark = { readonly samples: number; readonly words?: readonly { readonly text: string; readonly startMs: number; readonly endMs: number }[]; readonly wordSource?: 'attention' | 'estimate' | undefined };
 export type StreamError = { readonly code: ErrorCode; readonly message: string; readonly retryAfterMs?: number };
 
 export type Frame =

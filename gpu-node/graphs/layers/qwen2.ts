@@ -40,6 +40,8 @@ export type Qwen2Outputs = {
   readonly normed: Value;
   /** Residual stream (B, T, hidden) after each layer, before any norm. */
   readonly residuals: readonly Value[];
+  /** (B, T, (heads + 2·kvHeads)·headDim) of each layer: queries, keys and values before rotation. */
+  readonly projected: readonly Value[];
 };
 
 /**
@@ -55,6 +57,7 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
   const norm = (name: string): Value => floatWeight(graph, `${prefix}${name}.weight`, { shape: [shape.hiddenSize], type: activation, values: () => read(`${prefix}${name}.weight`) });
 
   const residuals: Value[] = [];
+  const projected: Value[] = [];
   let residual = x;
   let normed = graph.op('SimplifiedLayerNormalization', [x, norm('layers.0.input_layernorm')], { axis: -1, epsilon: { float: shape.rmsNormEps }, stash_type: 1 });
   for (let layer = 0; layer < shape.layers; layer += 1) {
@@ -62,6 +65,7 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
     const base = `layers.${layer}.`;
     const cache = ['key', 'value'].map((part) => graph.input(`past.${layer}.${part}`, activation, ['B', shape.kvHeads, 'P', shape.headDim]));
     const qkv = project(normed, 'self_attn', ['q_proj', 'k_proj', 'v_proj']);
+    projected.push(qkv);
     const [mixed, ...present] = graph.ops(
       'GroupQueryAttention',
       [qkv, NONE, NONE, ...cache, lengths, total, cos, sin],
@@ -80,7 +84,7 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
     [normed, residual] = addAndNorm(graph, [down, residual, norm(next)], shape.rmsNormEps);
     residuals.push(residual);
   }
-  return { normed, residuals };
+  return { normed, residuals, projected };
 }
 
 /** Returns [rms(a + b)·weight, a + b]. */

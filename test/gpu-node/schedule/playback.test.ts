@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { oneAhead } from '../../../gpu-node/schedule/ahead.ts';
 import { Playback, blocksToGather } from '../../../gpu-node/schedule/playback.ts';
-import { spread, wordsBySentence, wordsIn } from '../../../gpu-node/schedule/word-times.ts';
 
 describe('the clock of a listener', () => {
   it('runs dry when all that was sent has played, and is late by what it waited', () => {
@@ -60,23 +59,5 @@ describe('sources that run one ahead', () => {
       for await (const { items } of oneAhead(sources(), async function* (n) { yield n; })) for await (const item of items) seen.push(item);
     }).rejects.toThrow('broke off');
     expect(seen).toEqual([1]);
-  });
-});
-
-describe('estimated word times', () => {
-  it('fill the sentence in order, by length', () => {
-    const times = spread(wordsIn('Hello, 你好 I'), { from: 1000, to: 3000 }, 1000);
-    expect(times.map(({ text }) => text)).toEqual(['Hello', '你', '好', 'I']);
-    expect([times[0]?.startMs, times.at(-1)?.endMs]).toEqual([1000, 3000]);
-    for (const [i, { startMs, endMs }] of times.entries()) expect([startMs < endMs, startMs]).toEqual([true, times[i - 1]?.endMs ?? 1000]);
-  });
-
-  it('find the words of each sentence of phones', () => {
-    const sentences = [{ text: '[HH][AY1] [DH][EH1][R].', ids: [1, 2, 3, 4, 5, 6, 7] }, { text: '[B][AY1].', ids: [1, 2, 3] }];
-    expect(wordsBySentence('Hi there. Bye.', sentences, true)).toEqual([[{ text: 'Hi', weight: 2 }, { text: 'there', weight: 3 }], [{ text: 'Bye', weight: 2 }]]);
-    // read otherwise than written: shared by length, none lost
-    const shared = wordsBySentence('Hi there you all. Bye.', sentences, true);
-    expect(shared.flat().map(({ text }) => text)).toEqual(['Hi', 'there', 'you', 'all', 'Bye']);
-    expect(shared.map((words) => words.length > 0)).toEqual([true, true]);
   });
 });
