@@ -27,6 +27,12 @@ export type Env = {
 
   /** Where this Worker runs when the request does not say (`request.cf`): a region of `REGIONS`. */
   readonly REGION?: string;
+  /** Reaches public addresses only; on one machine a network service of workerd (`outside.ts`). */
+  readonly OUTSIDE?: Fetcher;
+  /** `allow`: addresses that callers name may be this machine's own, also by http. For trying webhooks and clips at home. */
+  readonly OUTSIDE_LOOPBACK?: 'allow';
+  /** URL of a DNS-over-HTTPS server with JSON answers; absent: Cloudflare's. */
+  readonly DNS_RESOLVER?: string;
   /** Base URLs of nodes that do not send heartbeats, separated by blanks. */
   readonly NODES?: string;
   /** Secret: `id:secret` pairs separated by blanks. The first signs jobs, all verify heartbeats. */

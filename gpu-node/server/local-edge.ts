@@ -43,6 +43,8 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
       durableObjects: { TENANT: { className: 'TenantQuota', useSQLite: true }, REGISTRY: { className: 'NodeRegistry', useSQLite: true } },
       assets: { directory: DOCS, binding: 'ASSETS', routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true } },
       queueProducers: { JOBS: 'cosyvoice-jobs' },
+      // checked where the socket is opened, so a name that changes after it was looked at leads nowhere
+      serviceBindings: { OUTSIDE: { network: { allow: ['public'], tlsOptions: { trustBrowserCas: true } } } },
       host,
       port,
       cf: false,
