@@ -3,17 +3,14 @@
  *
  *   parse → normalize → voice → place → node → audio → settled
  */
-import { toLanguage } from '../shared/contract/language.ts';
 import { jobSchema } from '../shared/contract/job.ts';
 import type { Job, JobVoice } from '../shared/contract/job.ts';
-import { CosyError } from '../shared/errors/index.ts';
-import { MAX_TEXT_CHARACTERS } from '../shared/limits/index.ts';
-import { normalize } from '../shared/normalize/index.ts';
 import { reserve } from './admit/quota.ts';
 import { parseSpeech } from './api/speech.ts';
 import type { SpeechRequest } from './api/speech.ts';
 import type { Caller } from './caller.ts';
 import type { Env } from './env.ts';
+import { readText } from './reading.ts';
 import { nodeDirectory, synthesizeOnNode } from './route/node.ts';
 import { openAudio } from './stream/audio.ts';
 import type { AudioStream } from './stream/audio.ts';
@@ -28,25 +25,17 @@ export type SpeechAnswer = AudioStream & { readonly warnings: readonly string[];
 /** Throws the table's error for whatever of the request, the text, the quota or the nodes is at fault. */
 export async function speak(body: unknown, { requestId, caller, env, signal }: SpeakContext): Promise<SpeechAnswer> {
   const { request, warnings } = parseSpeech(body);
-  const text = spokenText(request);
+  const { text, warnings: aboutText } = readText(request);
   const voice = await resolveVoice(wantedVoice(request), { caller, env, signal });
   const reservation = await reserve({ caller, requestId, characters: text.length, env });
   const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
   const frames = await synthesizeOnNode(job, nodeDirectory(env), signal);
   const audio = await openAudio(frames);
-  return { ...audio, warnings, headers: reservation.headers, eventStream: request.stream_format === 'sse' };
+  return { ...audio, warnings: [...warnings, ...aboutText], headers: reservation.headers, eventStream: request.stream_format === 'sse' };
 }
 
 function wantedVoice({ voice, reference }: SpeechRequest): WantedVoice {
   return reference ? { audio: reference.audio, transcript: reference.text } : { name: voice ?? 'default' };
-}
-
-function spokenText(request: SpeechRequest): string {
-  if (request.text_normalization === 'off') return request.input;
-  const spoken = normalize(request.input, { language: toLanguage(request.language) }).text;
-  if (spoken.length > MAX_TEXT_CHARACTERS) throw new CosyError('input_too_long', `input has ${spoken.length} characters once numbers and signs are words; the limit is ${MAX_TEXT_CHARACTERS}: split it into several requests.`, { param: 'input' });
-  if (!/[\p{L}\p{N}]/u.test(spoken)) throw new CosyError('input_empty', 'input has nothing that can be spoken: send at least one word.', { param: 'input' });
-  return spoken;
 }
 
 function toJob(request: SpeechRequest, { text, voice, id, tenant }: { readonly text: string; readonly voice: JobVoice; readonly id: string; readonly tenant: string }): Job {

@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { CosyError } from '../../shared/errors/index.ts';
 import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_HZ } from '../../shared/limits/index.ts';
 import { MODES } from '../../shared/contract/job.ts';
+import { LEXICON_LIMITS } from '../../shared/normalize/index.ts';
+import { lexiconEntrySchema } from './lexicon.ts';
 
 /** A clip to imitate: a data URL or plain base64, and what is said in it. */
 const referenceSchema = z.object({
@@ -33,6 +35,8 @@ export const speechSchema = z.object({
   seed: z.int().min(0).max(0xffff_ffff).optional(),
   volume: z.number().min(0).max(2).default(1),
   text_normalization: z.enum(['auto', 'on', 'off']).default('auto'),
+  input_type: z.enum(['text', 'ssml', 'auto']).default('text'),
+  pronunciations: z.array(lexiconEntrySchema).max(LEXICON_LIMITS.entries).default([]),
   mode: z.enum(MODES).optional(),
   reference: referenceSchema.optional(),
 });

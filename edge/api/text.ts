@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { toLanguage } from '../../shared/contract/language.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_SPEECH_BODY_BYTES, MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
-import { LANGUAGES, LEXICON_LIMITS, compileLexicon, normalize } from '../../shared/normalize/index.ts';
+import { LEXICON_LIMITS, compileLexicon, normalize } from '../../shared/normalize/index.ts';
 import type { Hints, LexiconEntry, NormalizeOptions, NormalizeResult } from '../../shared/normalize/index.ts';
 import { readJson } from '../admit/body.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
+import { lexiconEntrySchema } from './lexicon.ts';
 import type { Operation } from './operation.ts';
 
 const hintsSchema = z.object({
@@ -20,15 +21,6 @@ const hintsSchema = z.object({
   decimalMark: z.enum(['point', 'comma']),
 }).partial();
 
-const entrySchema = z.object({
-  text: z.string().min(1),
-  reading: z.string().optional(),
-  pronunciation: z.string().optional(),
-  alphabet: z.enum(['pinyin', 'arpabet', 'ipa']).optional(),
-  language: z.enum(LANGUAGES).optional(),
-  caseSensitive: z.boolean().optional(),
-});
-
 export const normalizeSchema = z.object({
   text: z.string({ error: 'must be the text to normalize' }).max(MAX_TEXT_CHARACTERS, `is longer than ${MAX_TEXT_CHARACTERS} characters: split it into several requests`),
   language: z.string().max(16).optional(),
@@ -37,7 +29,7 @@ export const normalizeSchema = z.object({
   emoji: z.enum(['say', 'drop', 'keep']).default('drop'),
   control_tokens: z.enum(['allow', 'mask']).default('allow'),
   hints: hintsSchema.default({}),
-  lexicon: z.array(entrySchema).max(LEXICON_LIMITS.entries).default([]),
+  lexicon: z.array(lexiconEntrySchema).max(LEXICON_LIMITS.entries).default([]),
 });
 
 const resultSchema = z.object({ text: z.string(), language: z.string(), spans: z.array(z.object({ source: z.string(), class: z.string(), start: z.int(), end: z.int() }).loose()) }).loose();
