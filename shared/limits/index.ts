@@ -30,3 +30,15 @@ export const SAMPLE_RATES_HZ = [8000, 16000, 22050, 24000, 44100, 48000] as cons
 export const AUDIO_FORMATS = ['wav', 'pcm', 'mp3', 'opus', 'webm', 'aac', 'flac', 'mulaw', 'alaw'] as const;
 /** One of `AUDIO_FORMATS`. */
 export type AudioFormat = (typeof AUDIO_FORMATS)[number];
+
+/** Text of one background job: about ten hours of speech; more belongs in several jobs. */
+export const MAX_JOB_CHARACTERS = 500_000;
+
+/** Items of one background job; their rows are written in one batch. */
+export const MAX_JOB_ITEMS = 100;
+
+/** A kept sound is asked for again soon or not at all; the bucket's own lifecycle rule removes what is older. */
+export const MAX_RESULT_AGE_MS = 30 * 24 * 3_600_000;
+
+/** Eleven minutes of 24 kHz pcm, half an hour of mp3: what is longer is made again. */
+export const MAX_RESULT_BYTES = 32 * 1024 * 1024;
