@@ -25,7 +25,7 @@ export type Env = {
   /** Files of the documentation page. */
   readonly ASSETS?: Fetcher;
 
-  /** Where this Worker runs when the request does not say (`request.cf`): a region of `REGIONS`. */
+  /** Where this Worker runs, when `request.cf` shall not say it: a region of `REGIONS`. */
   readonly REGION?: string;
   /** Reaches public addresses only; on one machine a network service of workerd (`outside.ts`). */
   readonly OUTSIDE?: Fetcher;
@@ -33,8 +33,10 @@ export type Env = {
   readonly OUTSIDE_LOOPBACK?: 'allow';
   /** URL of a DNS-over-HTTPS server with JSON answers; absent: Cloudflare's. */
   readonly DNS_RESOLVER?: string;
-  /** Base URLs of nodes that do not send heartbeats, separated by blanks. */
+  /** Base URLs of nodes that need not send heartbeats, separated by blanks; `REGION=URL` for one that stands elsewhere. */
   readonly NODES?: string;
+  /** Milliseconds that a node may be silent, before its first sound and in the middle; absent: 30,000. */
+  readonly NODE_TIMEOUT_MS?: string;
   /** Secret: `id:secret` pairs separated by blanks. The first signs jobs, all verify heartbeats. */
   readonly NODE_KEYS: string;
   /** Secret: `id:secret` pairs; sign client tokens, download links and webhooks. */

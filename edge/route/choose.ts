@@ -1,0 +1,61 @@
+/**
+ * The order in which the nodes of one region are tried. The best of all would draw every edge to the same node until its
+ * next heartbeat; the better of two at random spreads as well as a global queue almost does (Mitzenmacher, The Power of Two
+ * Choices in Randomized Load Balancing, 2001). A node that holds the voice stands beside the two.
+ */
+import type { KnownNode } from './directory.ts';
+import type { Standing, Standings } from './standing.ts';
+
+/** What a job needs. `warmKey`: of its voice; `preset`: its speaker, when it is one of the checkpoint's. */
+export type Wanted = { readonly warmKey: string | undefined; readonly preset: string | undefined; readonly avoid: ReadonlySet<string> };
+
+/** A node, and what is expected of it. */
+export type Choice = { readonly node: KnownNode; readonly expectedMs: number; readonly promisedMs: number };
+
+/** What preparing a voice adds to the first sound, until it is measured. */
+const COLD_MS = 250;
+/** What each job that is on its way and not yet in the node's own numbers adds. */
+const AWAITED_MS = 100;
+
+export type ChooseContext = { readonly standings: Standings; readonly random?: () => number };
+
+/** First the node to try, then the others from the quickest on. Nodes that drain, rest or have an open breaker are left out. */
+export function choose(nodes: readonly KnownNode[], wanted: Wanted, { standings, random = Math.random }: ChooseContext): Choice[] {
+  const able = nodes.filter((node) => !node.draining && !wanted.avoid.has(node.url) && ['closed', 'probe'].includes(standings.standing(node.url)));
+  const choices = withVoice(able, wanted.preset).map((node) => rated(node, wanted, standings)).toSorted((a, b) => a.expectedMs - b.expectedMs);
+  const one = pick(choices, random);
+  const other = pick(choices.filter((choice) => choice !== one), random);
+  const warm = pick(choices.filter(({ node }) => isWarm(node, wanted)), random);
+  const first = best([one, other, warm]);
+  return first ? [first, ...choices.filter((choice) => choice !== first)] : [];
+}
+
+/** Last resort, when nothing else is left: those that rest, then one whose breaker is open; never those that drain. */
+export function chooseTroubled(nodes: readonly KnownNode[], wanted: Wanted, { standings }: ChooseContext): Choice[] {
+  const those = (standing: Standing) => nodes.filter((node) => !node.draining && !wanted.avoid.has(node.url) && standings.standing(node.url) === standing).map((node) => rated(node, wanted, standings));
+  return [...those('resting').toSorted((a, b) => a.expectedMs - b.expectedMs), ...those('open').slice(0, 1)];
+}
+
+/** Those that list the speaker; all when none does, for then a node's own answer says best what is wrong. */
+function withVoice(nodes: readonly KnownNode[], preset: string | undefined): readonly KnownNode[] {
+  if (preset === undefined) return nodes;
+  const having = nodes.filter(({ presets }) => presets.length === 0 || presets.includes(preset));
+  return having.length > 0 ? having : nodes;
+}
+
+function rated(node: KnownNode, wanted: Wanted, standings: Standings): Choice {
+  const promisedMs = node.firstAudioMs + (isWarm(node, wanted) ? 0 : COLD_MS);
+  return { node, promisedMs, expectedMs: Math.max(0, promisedMs + standings.excessMs(node.url)) + AWAITED_MS * standings.awaited(node.url) };
+}
+
+function isWarm(node: KnownNode, { warmKey }: Wanted): boolean {
+  return warmKey !== undefined && node.warmVoices.has(warmKey);
+}
+
+function pick(choices: readonly Choice[], random: () => number): Choice | undefined {
+  return choices[Math.floor(random() * choices.length)];
+}
+
+function best(choices: readonly (Choice | undefined)[]): Choice | undefined {
+  return choices.filter((choice) => choice !== undefined).toSorted((a, b) => a.expectedMs - b.expectedMs)[0];
+}

@@ -1,0 +1,30 @@
+/** One signed request to one node, and what its failures mean. */
+import { CosyError, ERRORS } from '../../shared/errors/index.ts';
+import type { ErrorCode } from '../../shared/errors/index.ts';
+import { SIGNATURE_HEADER, parseKeys, sign } from '../../shared/signing/index.ts';
+import type { Env } from '../env.ts';
+
+export type NodeRequest = { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly path: string; readonly body?: Uint8Array<ArrayBuffer> | undefined; readonly contentType?: string | undefined };
+
+const EMPTY = new Uint8Array(0);
+
+/** Rejects when the node cannot be reached or the signal fires; a refusal is an answer. */
+export async function requestNode(url: string, { method, path, body, contentType = 'application/json' }: NodeRequest, { env, signal }: { readonly env: Env; readonly signal: AbortSignal }): Promise<Response> {
+  const [key] = parseKeys(env.NODE_KEYS);
+  if (!key) throw new CosyError('internal_error', 'The edge has no key for its nodes: set NODE_KEYS to id:secret.');
+  const signature = await sign({ method, path, body: body ?? EMPTY }, key, Date.now());
+  return fetch(new URL(path, url), { method, headers: { 'content-type': contentType, [SIGNATURE_HEADER]: signature }, signal, redirect: 'manual', ...(body === undefined || method === 'GET' ? {} : { body }) });
+}
+
+/** The node's refusal as the table's error; undefined when it was not a node that answered. */
+export async function nodeError(response: Response): Promise<CosyError | undefined> {
+  const body = (await response.json().catch(() => ({}))) as { error?: { code?: string; message?: string; param?: string; retryAfterMs?: number } };
+  const { code, message, param, retryAfterMs } = body.error ?? {};
+  if (code === undefined || !(code in ERRORS)) return undefined;
+  return new CosyError(code as ErrorCode, message ?? 'The node failed.', { ...(param === undefined ? {} : { param }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}
+
+/** When there is none, or none answers. */
+export function noNode(): CosyError {
+  return new CosyError('no_node_available', 'No synthesis node answers: try again in a few seconds.', { retryAfterMs: 5000 });
+}
