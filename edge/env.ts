@@ -1,6 +1,7 @@
 /** Bindings and settings of the Worker, as wrangler.toml and gpu-node/server/local-edge.ts provide them. */
 import type { Caller } from './caller.ts';
 import type { TenantQuota } from './admit/quota-object.ts';
+import type { JobMessage } from './jobs/queue.ts';
 import type { NodeRegistry } from './route/registry-object.ts';
 
 /** What Cloudflare (or Miniflare) hands to the Worker. Secrets are marked; everything else stands in wrangler.toml. */
@@ -20,7 +21,7 @@ export type Env = {
   /** One object per region: which nodes are there. */
   readonly REGISTRY: DurableObjectNamespace<NodeRegistry>;
   /** Long texts and batches. */
-  readonly JOBS: Queue;
+  readonly JOBS: Queue<JobMessage>;
 
   /** Files of the documentation page. */
   readonly ASSETS?: Fetcher;

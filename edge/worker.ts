@@ -3,11 +3,18 @@ import { Hono } from 'hono';
 import { CosyError } from '../shared/errors/index.ts';
 import { speech, speechOperations } from './api/audio.ts';
 import { docs, docsOperations } from './api/docs.ts';
+import { downloads, jobOperations, jobs } from './api/jobs.ts';
+import { keyOperations, keys } from './api/keys.ts';
 import { modelOperations, models } from './api/models.ts';
 import { problem } from './api/problem.ts';
+import { audit, tenantOperations, tenants } from './api/tenants.ts';
 import { text, textOperations } from './api/text.ts';
+import { tokenOperations, tokens } from './api/tokens.ts';
 import { authenticate } from './auth/authenticate.ts';
-import type { EdgeContext } from './env.ts';
+import { cors } from './auth/cors.ts';
+import type { EdgeContext, Env } from './env.ts';
+import { consume, sweep } from './jobs/queue.ts';
+import type { JobMessage } from './jobs/queue.ts';
 import { nodeDirectory, voicesOfNode } from './route/node.ts';
 
 export { TenantQuota } from './admit/quota-object.ts';
@@ -22,21 +29,36 @@ app.use(async (c, next) => {
   c.header('x-request-id', c.get('requestId'));
 });
 
+app.use(cors);
+
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
 app.use('/v1/*', async (c, next) => {
-  c.set('caller', await authenticate(c.req.raw, c.env));
+  c.set('caller', await authenticate(c.req.raw, c.env, (work) => c.executionCtx.waitUntil(work)));
   await next();
 });
 
 app.route('/v1/audio/speech', speech);
+app.route('/v1/audio/jobs', jobs);
+app.route('/downloads', downloads);
 app.route('/v1/text', text);
 app.route('/v1/models', models);
-app.route('/', docs([...speechOperations, ...textOperations, ...modelOperations, ...docsOperations]));
+app.route('/v1/keys', keys);
+app.route('/v1/tokens', tokens);
+app.route('/v1/tenants', tenants);
+app.route('/v1/audit', audit);
+app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...docsOperations]));
 
 app.get('/v1/audio/voices', async (c) => c.json(await voicesOfNode(nodeDirectory(c.env), c.req.raw.signal)));
 
 app.notFound((c) => problem(new CosyError('not_found', `There is no ${c.req.method} ${c.req.path}.`), c.get('requestId')));
 app.onError((error, c) => problem(error, c.get('requestId')));
 
-export default app;
+export default {
+  fetch: app.fetch,
+  queue: consume,
+  async scheduled({ scheduledTime, cron }, env) {
+    // in one process the queue is memory: at its start no message is under way
+    await (cron === 'start' ? sweep(env, scheduledTime, 0) : sweep(env, scheduledTime));
+  },
+} satisfies ExportedHandler<Env, JobMessage>;

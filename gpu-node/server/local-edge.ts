@@ -11,6 +11,8 @@ import { CosyError } from '../../shared/errors/index.ts';
 
 const ENTRY = new URL('../../edge/worker.ts', import.meta.url).pathname;
 const MIGRATIONS = new URL('../../edge/migrations', import.meta.url).pathname;
+/** As in wrangler.toml. */
+const EVERY_MINUTE = '* * * * *';
 /** Files of the documentation page. */
 const DOCS = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist')));
 const COMPATIBILITY_DATE = '2026-10-01';
@@ -43,6 +45,7 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
       durableObjects: { TENANT: { className: 'TenantQuota', useSQLite: true }, REGISTRY: { className: 'NodeRegistry', useSQLite: true } },
       assets: { directory: DOCS, binding: 'ASSETS', routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true } },
       queueProducers: { JOBS: 'cosyvoice-jobs' },
+      queueConsumers: { 'cosyvoice-jobs': { maxBatchSize: 4, maxBatchTimeout: 0, maxRetries: 100 } },
       // checked where the socket is opened, so a name that changes after it was looked at leads nowhere
       serviceBindings: { OUTSIDE: { network: { allow: ['public'], tlsOptions: { trustBrowserCas: true } } } },
       host,
@@ -55,7 +58,17 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
   try {
     const url = await miniflare.ready;
     await migrate(await miniflare.getD1Database('DB'));
-    return { url, close: () => miniflare.dispose() };
+    const worker = await miniflare.getWorker();
+    await worker.scheduled({ cron: 'start' });
+    const clock = setInterval(() => void worker.scheduled({ cron: EVERY_MINUTE }).catch(() => {}), 60_000);
+    clock.unref();
+    return {
+      url,
+      async close() {
+        clearInterval(clock);
+        await miniflare.dispose();
+      },
+    };
   } catch (error) {
     await miniflare.dispose();
     const detail = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
