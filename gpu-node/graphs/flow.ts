@@ -65,9 +65,19 @@ const MAX_DEFAULT_BLOCKS = 8;
 
 /** Left blocks that fit: 4 at full size in float16, 2 in float32, 8 for the bundled voice. */
 export function defaultLeftBlocks(config: FlowConfig, cache: CacheType): number {
+  return Math.max(1, Math.min(MAX_DEFAULT_BLOCKS, fittingBlocks(config, cache)));
+}
+
+function fittingBlocks(config: FlowConfig, cache: CacheType): number {
   const { heads, headDim, chunkFrames } = config.estimator;
   const values = 2 * pastSizes(config).attentions * heads * headDim * chunkFrames * guidanceRows(config) * config.steps;
-  return Math.max(1, Math.min(MAX_DEFAULT_BLOCKS, Math.floor(CONTEXT_BYTES / (values * (cache === 'float32' ? 4 : 2)))));
+  return Math.floor(CONTEXT_BYTES / (values * (cache === 'float32' ? 4 : 2)));
+}
+
+/** A cache that is small anyway stays as the rows are: reading it costs no conversion (8 % of a block of the bundled voice). */
+function cacheOf(config: FlowConfig, precision: Precision): CacheType {
+  const { format, cache } = FORMATS[precision];
+  return format !== 'float16' && fittingBlocks(config, 'float32') >= MAX_DEFAULT_BLOCKS ? 'float32' : cache;
 }
 
 /** What the door needs to know of the files, in `flow.json` beside them. */
@@ -84,7 +94,8 @@ export const flow: Network = {
   precisions: ['int8', 'fp32', 'fp16'],
   write(checkpoint, directory, precision) {
     const config = checkpoint.config.flow;
-    const { format, cache } = FORMATS[precision];
+    const { format } = FORMATS[precision];
+    const cache = cacheOf(config, precision);
     const options = { store: checkpoint.flow, config, format };
     const files: FlowFiles = { cache, pages: 1 + defaultLeftBlocks(config, cache), weightLevels: format === 'int8-column' ? exactWeightLevels() : 0 };
     writeModel(encoderGraph(options), join(directory, 'flow-encoder.onnx'));

@@ -52,12 +52,15 @@ export class VocoderEngine {
     return new VocoderEngine(config, source, { f0, decode });
   }
 
-  /** Pitch in Hz of the frames `from` … `to` of mel (W, 80). Five frames around a value decide it. */
+  /** Pitch in Hz of the frames `from` … `to` of mel (W, 80). Five frames around a value decide it. Throws `generation_failed` as `decode` does. */
   async pitch(mel: Float32Array, from: number, to: number): Promise<Float32Array> {
     const frames = mel.length / this.config.melBins;
     const { f0 } = await this.#f0.run({ mel: { type: 'float32', dims: [1, this.config.melBins, frames], data: binsFirst(mel, this.config.melBins) } });
     if (f0?.type !== 'float32') throw new CosyError('internal_error', 'The pitch graph has no float32 output f0.');
-    return f0.data.slice(from, to);
+    const pitch = f0.data.slice(from, to);
+    // one that is no number would silently count as unvoiced
+    if (!pitch.every(Number.isFinite)) throw notANumber();
+    return pitch;
   }
 
   /**
@@ -106,6 +109,10 @@ function limit(samples: Float32Array, bound: number): void {
     const value = samples[i] as number;
     if (value > bound) samples[i] = bound;
     else if (value < -bound) samples[i] = -bound;
-    else if (Number.isNaN(value)) throw new CosyError('generation_failed', 'The vocoder gave a value that is not a number: try again with another seed, and check the checkpoint if it repeats.');
+    else if (Number.isNaN(value)) throw notANumber();
   }
+}
+
+function notANumber(): CosyError {
+  return new CosyError('generation_failed', 'The vocoder gave a value that is not a number: try again with another seed, and check the checkpoint if it repeats.');
 }

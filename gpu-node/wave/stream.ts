@@ -11,14 +11,16 @@ import type { VocoderEngine } from './engine.ts';
 import { HarmonicSource } from './source.ts';
 import type { SourceNoise } from './source.ts';
 
+/**
+ * Frames of true context to the right; absent or ≥ the network's reach (15): exact, 20 frames behind the mel. Fewer sound
+ * earlier with approximate ends. Measured on the pilot of the bundled voice, pieces of 25 frames, signal to error of the
+ * whole: 10 → 131 dB (16 frames behind), 8 → 87 dB (14), 6 → 63 dB (12), 4 → 52 dB (10), 2 → 42 dB (8).
+ */
+export type ContextFrames = number;
+
 export type StreamOptions = {
   readonly noise: SourceNoise;
-  /**
-   * Frames of true context to the right; absent or ≥ the network's reach (15): exact, 20 frames behind the mel. Fewer sound
-   * earlier with approximate ends. Measured on the pilot of the bundled voice, pieces of 25 frames, signal to error of the
-   * whole: 10 → 131 dB (16 frames behind), 8 → 87 dB (14), 6 → 63 dB (12), 4 → 52 dB (10), 2 → 42 dB (8).
-   */
-  readonly contextFrames?: number;
+  readonly contextFrames?: ContextFrames;
   /** Samples before this one are not made (resume); frames still start at 0, because the phase depends on all of them. */
   readonly startSample?: number;
   /** Frames decoded at once. */
@@ -33,8 +35,7 @@ export class VocoderStream {
   readonly #engine: VocoderEngine;
   readonly #source: HarmonicSource;
   readonly #tile: number;
-  readonly #right: number;
-  readonly #exact: boolean;
+  readonly #contextFrames: ContextFrames;
   readonly #startSample: number;
   readonly #mel: Slices;
   readonly #excitation: Slices;
@@ -47,12 +48,11 @@ export class VocoderStream {
   #ended = false;
 
   constructor(engine: VocoderEngine, options: StreamOptions) {
-    const total = engine.context.total;
+    const { total } = engine.context;
     this.#engine = engine;
     this.#source = new HarmonicSource({ config: engine.config, weights: engine.weights, noise: options.noise });
     this.#tile = options.tileFrames ?? TILE_FRAMES;
-    this.#right = Math.max(1, Math.min(total, options.contextFrames ?? total));
-    this.#exact = this.#right === total;
+    this.#contextFrames = options.contextFrames ?? total;
     this.#startSample = options.startSample ?? 0;
     this.#mel = new Slices(engine.config.melBins);
     this.#excitation = new Slices(engine.samplesPerFrame);
@@ -61,24 +61,34 @@ export class VocoderStream {
 
   /** Frames by which the samples lag behind the mel until the last piece. */
   get lookaheadFrames(): number {
-    return this.#engine.context.f0 + this.#right + (this.#exact ? 0 : 1);
+    const right = this.#right(this.#contextFrames);
+    return this.#engine.context.f0 + right + (right === this.#engine.context.total ? 0 : 1);
   }
 
-  /** mel (F, 80), any F ≥ 0 → the samples that are final now. Throws `generation_failed` on values that are not numbers. */
-  async push(mel: Float32Array, { last = false } = {}): Promise<Float32Array> {
+  /**
+   * mel (F, 80), any F ≥ 0 → the samples that are final now. `contextFrames`: of this piece, when not that of the stream; a
+   * piece with less context than the next one gives its samples sooner, and its last frame is faded into the next one's.
+   * Throws `generation_failed` on values that are not numbers.
+   */
+  async push(mel: Float32Array, { last = false, contextFrames = this.#contextFrames }: { readonly last?: boolean; readonly contextFrames?: ContextFrames | undefined } = {}): Promise<Float32Array> {
     assert(!this.#ended, 'push after the last piece');
     assert(mel.length % this.#engine.config.melBins === 0, 'whole mel frames');
     this.#ended = last;
     this.#mel.append(mel);
     this.#received += mel.length / this.#engine.config.melBins;
     await this.#extendSource(last);
-    const until = last ? this.#received : this.#pitched - this.#right;
+    const until = last ? this.#received : this.#pitched - this.#right(contextFrames);
     const pieces: Float32Array[] = [];
     const tiles = Math.ceil((until - this.#decoded) / this.#tile);
     for (let left = tiles; left > 0; left--) pieces.push(await this.#decodeTo(this.#decoded + Math.ceil((until - this.#decoded) / left), last));
     this.#mel.drop(Math.min(this.#decoded - 1 - this.#engine.context.total, this.#pitched - this.#engine.context.f0));
     this.#excitation.drop(Math.min(this.#decoded - 1 - this.#engine.context.total, this.#pitched - 1));
     return concatenate(pieces);
+  }
+
+  /** At least one frame, because the source of the last one is only half known. */
+  #right(contextFrames: ContextFrames): number {
+    return Math.max(1, Math.min(this.#engine.context.total, contextFrames));
   }
 
   /** Pitch and source of the frames whose pitch is decided now. */
@@ -111,7 +121,7 @@ export class VocoderStream {
     });
     const faded = fade(this.#held, samples);
     this.#decoded = to;
-    const keep = this.#exact || end - to >= total || (last && end === this.#received) ? faded.length : faded.length - this.#engine.samplesPerFrame;
+    const keep = end - to >= total || (last && end === this.#received) ? faded.length : faded.length - this.#engine.samplesPerFrame;
     this.#held = faded.slice(keep);
     return faded.subarray(Math.max(0, Math.min(keep, this.#startSample - from * this.#engine.samplesPerFrame)), keep);
   }

@@ -74,7 +74,7 @@ export class Weights {
   /** rows [M, inputs] · Wᵀ + bias. `bias`: a value of shape [outputs] or [M, outputs]. `exact` keeps this matrix in the rows' type. */
   multiply(graph: Graph, rows: Value, matrix: Matrix, { bias = NONE, exact = false }: { readonly bias?: Value; readonly exact?: boolean } = {}): Value {
     const { name, outputs, inputs, values } = matrix;
-    const format = exact || inputs % BLOCK !== 0 ? this.type : this.format;
+    const format = exact || (this.format !== 'int8-column' && inputs % BLOCK !== 0) ? this.type : this.format;
     if (format === 'int8' || format === 'int4') {
       const bits = format === 'int8' ? 8 : 4;
       const shared = once(() => quantizeBlocks(values(), { outputs, inputs, bits }), 2);

@@ -86,6 +86,20 @@ describe('the streaming vocoder', () => {
     expect(errors[2]).toBeLessThan(2e-4);
   });
 
+  it('sounds earlier where a piece is given less context, without a step, and is exact again behind the fade', async () => {
+    const mel = wanderingMel(150);
+    const whole = await vocoder.offline(mel, { noise: NOISE });
+    const stream = vocoder.stream({ noise: NOISE });
+    const early = await stream.push(mel.subarray(0, 20 * 80), { contextFrames: 4 });
+    expect(early.length).toBe((20 - 5 - 4 - 1) * 480);
+    const all = concatenate([early, await stream.push(mel.subarray(20 * 80, 21 * 80)), await stream.push(mel.subarray(21 * 80, 60 * 80)), await stream.push(mel.subarray(60 * 80), { last: true })]);
+    expect(all.length).toBe(whole.length);
+    expect(stepRatio(all, early.length)).toBeLessThan(1);
+    // one frame is faded
+    expect(largestDifference(all.subarray(early.length + 480), whole.subarray(early.length + 480))).toBeLessThan(SAME);
+    expect(rootMeanSquare(all.map((value, i) => value - (whole[i] as number))) / rootMeanSquare(whole)).toBeLessThan(0.02);
+  });
+
   it('gives nothing for no frames, and says so when the mel holds no numbers', async () => {
     expect((await vocoder.offline(new Float32Array(0), { noise: NOISE })).length).toBe(0);
     expect((await vocoder.inference(new Float32Array(0), { noise: NOISE })).samples.length).toBe(0);
