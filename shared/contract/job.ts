@@ -1,11 +1,13 @@
 /** What an edge asks of a node: one signed JSON document per synthesis. Both sides validate with the same schema. */
 import { z } from 'zod';
-import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_HZ } from '../limits/index.ts';
+import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MAX_TRANSCRIPT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_HZ } from '../limits/index.ts';
+import { voiceKeySchema } from './voice.ts';
 
-/** A speaker of the checkpoint by name, or a clip to imitate (base64, any supported container). */
+/** A speaker of the checkpoint by name; a stored prompt by its key, with its bytes (base64) for a node that does not hold it; or a clip to imitate (base64, any supported container). */
 export const voiceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('preset'), name: z.string().min(1).max(200) }),
-  z.object({ kind: z.literal('clip'), audio: z.base64(), transcript: z.string().max(2000).optional() }),
+  z.object({ kind: z.literal('prompt'), key: voiceKeySchema, bytes: z.base64().optional() }),
+  z.object({ kind: z.literal('clip'), audio: z.base64(), transcript: z.string().max(MAX_TRANSCRIPT_CHARACTERS).optional() }),
 ]);
 
 export const MODES = ['sft', 'zero_shot', 'cross_lingual', 'instruct'] as const;

@@ -15,6 +15,12 @@ export const MAX_BODY_MS = 120_000;
 /** The official front end refuses longer prompts (cosyvoice/cli/frontend.py:80 asserts 30 s). */
 export const MAX_PROMPT_SECONDS = 30;
 
+/** Of an uploaded recording, as OpenAI's own limit; 30 s of 96 kHz stereo at 24 bits are 17 MB and belong into FLAC. */
+export const MAX_CLIP_BYTES = 10 * 1024 * 1024;
+
+/** 30 s of the fastest reading are under 1000 characters. */
+export const MAX_TRANSCRIPT_CHARACTERS = 2000;
+
 /** Playback rates for which the voice stays natural; OpenAI's own range is 0.25–4. */
 export const MIN_SPEED = 0.5;
 /** The other end of `MIN_SPEED`. */
