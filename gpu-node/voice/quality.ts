@@ -13,6 +13,8 @@ export type Advice = {
 };
 
 export type QualityReport = {
+  /** `poor`: it will be heard; `fair`: it could be better; `unusable`: see `refusal`. */
+  readonly verdict: 'good' | 'fair' | 'poor' | 'unusable';
   readonly durationSeconds: number;
   readonly speechSeconds: number;
   /** Part of the clip that is speech, 0…1, short gaps between words included. */
@@ -68,7 +70,9 @@ export function assessPrompt(clip: Clip, transcript: string): QualityReport {
     charactersPerSecond: speechSeconds === 0 ? 0 : characters / speechSeconds,
     pace: speechSeconds === 0 ? 0 : usualSeconds / speechSeconds,
   };
-  return { ...measured, advice: advise(measured), refusal: refuse(measured) };
+  const advice = advise(measured);
+  const refusal = refuse(measured);
+  return { verdict: refusal === undefined ? verdict(advice) : 'unusable', ...measured, advice, refusal };
 }
 
 /** Throws `audio_unsuitable` with the report's refusal. */
@@ -76,7 +80,15 @@ export function requireUsable({ refusal }: QualityReport): void {
   if (refusal !== undefined) throw new CosyError('audio_unsuitable', refusal);
 }
 
-type Measured = Omit<QualityReport, 'advice' | 'refusal'>;
+type Measured = Omit<QualityReport, 'verdict' | 'advice' | 'refusal'>;
+
+/** What no later step repairs: it is imitated with the voice, or the words do not belong to the sound. */
+const HEARD: ReadonlySet<Advice['code']> = new Set(['clipped', 'noisy', 'narrow', 'transcript_too_long', 'transcript_too_short']);
+
+function verdict(advice: readonly Advice[]): QualityReport['verdict'] {
+  if (advice.length === 0) return 'good';
+  return advice.some(({ code }) => HEARD.has(code)) ? 'poor' : 'fair';
+}
 
 /** Speech below this cannot hold a voice. */
 const MIN_SPEECH_SECONDS = 0.5;
