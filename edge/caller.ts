@@ -12,7 +12,7 @@ export type Residency = 'eu';
 export type Caller = {
   /** Owner of voices, results, quota and usage. */
   readonly tenant: string;
-  /** Row that is counted and audited: a key's id, `jwt:SUBJECT` hashed, `token:ID`, `admin`, `open`. */
+  /** Row that is counted and audited: a key's id (a client token's: of the key that minted it, or `token:admin`), `jwt:SUBJECT` hashed, `admin`, `open`. */
   readonly keyId: string;
   readonly kind: 'key' | 'jwt' | 'token' | 'admin' | 'open';
   readonly scopes: ReadonlySet<Scope>;

@@ -1,13 +1,14 @@
 /**
  * SPINE of the edge: one speech request, top to bottom.
  *
- *   parse → normalize → voice → place → node → audio → settled
+ *   parse → bounds → normalize → voice → place → node → audio → settled
  */
 import { jobSchema } from '../shared/contract/job.ts';
 import type { Job, JobVoice } from '../shared/contract/job.ts';
 import { reserve } from './admit/quota.ts';
 import { parseSpeech } from './api/speech.ts';
 import type { SpeechRequest } from './api/speech.ts';
+import { withinBounds } from './auth/bounds.ts';
 import type { Caller } from './caller.ts';
 import type { Env } from './env.ts';
 import { readText } from './reading.ts';
@@ -25,6 +26,7 @@ export type SpeechAnswer = AudioStream & { readonly warnings: readonly string[];
 /** Throws the table's error for whatever of the request, the text, the quota or the nodes is at fault. */
 export async function speak(body: unknown, { requestId, caller, env, signal }: SpeakContext): Promise<SpeechAnswer> {
   const { request, warnings } = parseSpeech(body);
+  withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
   const { text, warnings: aboutText } = readText(request);
   const voice = await resolveVoice(wantedVoice(request), { caller, env, signal });
   const reservation = await reserve({ caller, requestId, characters: text.length, env });

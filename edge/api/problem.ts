@@ -8,6 +8,7 @@ export function problem(error: unknown, requestId: string): Response {
   const code = known?.code ?? 'internal_error';
   const message = known?.message ?? 'Something failed here: try again.';
   const headers = new Headers({ 'content-type': 'application/problem+json', 'x-request-id': requestId, 'x-should-retry': String(known?.retryable ?? true) });
+  if (status === 401) headers.set('www-authenticate', 'Bearer realm="cosyvoice"');
   if (known?.retryAfterMs !== undefined) {
     headers.set('retry-after', String(Math.ceil(known.retryAfterMs / 1000)));
     headers.set('retry-after-ms', String(known.retryAfterMs));

@@ -1,17 +1,38 @@
-/** Credential → caller. */
-import { CosyError } from '../../shared/errors/index.ts';
-import type { Env } from '../env.ts';
+/**
+ * Credential → caller.
+ *
+ *   API key     id → row (memory, KV, D1) → digests compared → expiry
+ *   client token  signature, time → origin → the key that minted it must still be good
+ *   JWT         issuer → its public keys → tenant
+ *   admin key   digests compared; acts for the tenant in `x-tenant`
+ */
+import { isLoopback } from '../address.ts';
 import { SCOPES } from '../caller.ts';
 import type { Caller, Scope } from '../caller.ts';
+import { CosyError } from '../../shared/errors/index.ts';
+import type { Env } from '../env.ts';
+import { isOwnPage, originOf, withinBounds } from './bounds.ts';
+import { findCredential } from './credential.ts';
+import { lookedUpInVain, mayLookUp } from './guesses.ts';
+import { callerOfJwt } from './jwt.ts';
+import { findKey, isKnownKey, markUsed } from './keys.ts';
+import type { KeyRecord } from './keys.ts';
+import { fromHex, isWhole, keyId, sameDigest, sha256 } from './secret.ts';
+import { DEFAULT_TENANT, findTenant, noTenant } from './tenants.ts';
+import { verifyToken } from './tokens.ts';
+import type { Defer } from './trusted.ts';
 
-/** Throws `invalid_api_key`. */
-export async function authenticate(request: Request, env: Env): Promise<Caller> {
-  if (env.AUTH === 'off') return { tenant: 'local', keyId: 'open', kind: 'open', scopes: new Set(SCOPES), plan: 'unlimited', residency: undefined, bounds: undefined };
-  const given = request.headers.get('authorization')?.match(/^Bearer (.+)$/i)?.[1] ?? '';
-  if (env.ADMIN_KEY === undefined || !(await equalInConstantTime(given, env.ADMIN_KEY))) {
-    throw new CosyError('invalid_api_key', 'The API key is missing or wrong: send it as `Authorization: Bearer KEY`.');
-  }
-  return { tenant: 'default', keyId: 'admin', kind: 'admin', scopes: new Set(SCOPES), plan: 'unlimited', residency: undefined, bounds: undefined };
+/** The operator's requests are not limited. */
+const OPERATOR_PLAN = 'unlimited';
+
+/** Throws `invalid_api_key`, `token_expired`, `forbidden`, `rate_limit_exceeded` (guessing) or `store_unavailable`. */
+export async function authenticate(request: Request, env: Env, defer: Defer): Promise<Caller> {
+  if (env.AUTH === 'off') return open(request);
+  const credential = findCredential(request);
+  if (!credential) throw new CosyError('invalid_api_key', 'The API key is missing: send it as `Authorization: Bearer KEY`.');
+  const caller = await CALLER_OF[credential.kind](credential.text, { request, env, defer });
+  const tenant = request.headers.get('x-tenant');
+  return caller.scopes.has('admin') ? actingFor(tenant, caller, env, defer) : sameTenant(tenant, caller);
 }
 
 /** Throws `forbidden`. */
@@ -20,10 +41,72 @@ export function requireScope(caller: Caller, scope: Scope): void {
   throw new CosyError('forbidden', `This key may not do that: it lacks the scope ${scope}.`);
 }
 
-/** Compares digests, so neither content nor length of the secret shows in the time taken. */
-async function equalInConstantTime(a: string, b: string): Promise<boolean> {
-  const [x, y] = await Promise.all([a, b].map(async (text) => new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))));
-  let difference = 0;
-  for (let i = 0; i < 32; i++) difference |= (x?.[i] ?? 0) ^ (y?.[i] ?? 1);
-  return difference === 0;
+type Context = { readonly request: Request; readonly env: Env; readonly defer: Defer };
+
+async function callerOfKey(key: string, { request, env, defer }: Context): Promise<Caller> {
+  const id = keyId(key);
+  // a mistyped key ends here and costs no store anything
+  if (id === undefined || (!isKnownKey(id) && !(await isWhole(key)))) throw new CosyError('invalid_api_key', 'The API key is not whole: a character is missing or wrong. Copy it again.');
+  const record = await lookUp(id, { request, env, defer });
+  if (!record || !sameDigest(await sha256(key), fromHex(record.hash))) throw new CosyError('invalid_api_key', 'The API key is wrong: there is no such key.');
+  checkAlive(record);
+  markUsed(record, env, defer);
+  return { tenant: record.tenant, keyId: record.id, kind: 'key', scopes: new Set(record.scopes), plan: record.plan, residency: record.residency, bounds: undefined };
+}
+
+async function lookUp(id: string, { request, env, defer }: Context): Promise<KeyRecord | undefined> {
+  const wasKnown = isKnownKey(id);
+  if (!wasKnown) mayLookUp(request);
+  const record = await findKey(id, env, defer);
+  if (!record && !wasKnown) lookedUpInVain(request);
+  return record;
+}
+
+async function callerOfToken(token: string, { request, env, defer }: Context): Promise<Caller> {
+  const claims = await verifyToken(token, env);
+  const bounds = { voice: claims.voice, maxCharacters: claims.chars, origin: claims.origin };
+  withinBounds({ bounds }, { origin: originOf(request) });
+  const key = claims.key.startsWith('key_') ? await findKey(claims.key, env, defer) : undefined;
+  if (key) checkAlive(key);
+  else if (claims.key.startsWith('key_')) throw new CosyError('invalid_api_key', 'The key that minted this token is gone.');
+  const { plan, residency } = key ?? (await operatorsTenant(claims.tenant, env, defer));
+  return { tenant: claims.tenant, keyId: key?.id ?? `token:${claims.key}`, kind: 'token', scopes: new Set(claims.scopes), plan, residency, bounds };
+}
+
+async function callerOfOther(text: string, { env, defer }: Context): Promise<Caller> {
+  if (env.ADMIN_KEY && sameDigest(await sha256(text), await sha256(env.ADMIN_KEY))) {
+    return { tenant: DEFAULT_TENANT, keyId: 'admin', kind: 'admin', scopes: new Set(SCOPES), plan: OPERATOR_PLAN, residency: undefined, bounds: undefined };
+  }
+  return callerOfJwt(text, env, defer);
+}
+
+const CALLER_OF = { key: callerOfKey, token: callerOfToken, other: callerOfOther };
+
+/** `expires_ms` is a key's own end, or that of the overlap after a rotation. */
+function checkAlive({ revokedMs, expiresMs }: KeyRecord): void {
+  if (revokedMs !== undefined) throw new CosyError('invalid_api_key', 'The API key was revoked: use another one.');
+  if (expiresMs !== undefined && expiresMs <= Date.now()) throw new CosyError('invalid_api_key', 'The API key has expired: use another one.');
+}
+
+async function actingFor(wanted: string | null, caller: Caller, env: Env, defer: Defer): Promise<Caller> {
+  const id = wanted ?? caller.tenant;
+  const tenant = await findTenant(id, env, defer);
+  if (!tenant && wanted !== null) throw noTenant(wanted);
+  return { ...caller, tenant: id, residency: tenant?.residency };
+}
+
+async function operatorsTenant(id: string, env: Env, defer: Defer): Promise<Pick<Caller, 'plan' | 'residency'>> {
+  return (await findTenant(id, env, defer)) ?? { plan: OPERATOR_PLAN, residency: undefined };
+}
+
+function sameTenant(wanted: string | null, caller: Caller): Caller {
+  if (wanted !== null && wanted !== caller.tenant) throw new CosyError('forbidden', 'This key is of another tenant than x-tenant names.');
+  return caller;
+}
+
+/** Without keys, everyone who can reach the Worker is the tenant `local`; so it is reached from this machine only, and not by foreign pages in its browser. */
+function open(request: Request): Caller {
+  if (!isLoopback(new URL(request.url).hostname)) throw new CosyError('forbidden', 'AUTH=off is for this machine only: ask at 127.0.0.1, or use keys.');
+  if (!isOwnPage(request.headers.get('origin'))) throw new CosyError('forbidden', 'AUTH=off is for pages of this machine only: use keys for others.');
+  return { tenant: 'local', keyId: 'open', kind: 'open', scopes: new Set(SCOPES), plan: OPERATOR_PLAN, residency: undefined, bounds: undefined };
 }

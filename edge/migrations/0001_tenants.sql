@@ -7,6 +7,25 @@ CREATE TABLE tenants (
   created_ms INTEGER NOT NULL
 );
 
+CREATE TABLE keys (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  tenant TEXT NOT NULL REFERENCES tenants (id),
+  name TEXT NOT NULL,
+  -- SHA-256 of the whole key in hex
+  hash TEXT NOT NULL,
+  -- separated by blanks
+  scopes TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER,
+  revoked_ms INTEGER,
+  -- day in UTC, YYYY-MM-DD
+  last_used TEXT,
+  -- id of the key that this one took over from
+  replaces TEXT
+);
+CREATE INDEX keys_by_tenant ON keys (tenant, seq);
+
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   at_ms INTEGER NOT NULL,
