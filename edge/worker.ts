@@ -1,11 +1,13 @@
 /** Entry of the Worker: routes, errors, Durable Objects. */
 import { Hono } from 'hono';
+import { HEARTBEAT_PATH } from '../shared/contract/heartbeat.ts';
 import { CosyError } from '../shared/errors/index.ts';
 import { speech, speechOperations } from './api/audio.ts';
 import { docs, docsOperations } from './api/docs.ts';
 import { downloads, jobOperations, jobs } from './api/jobs.ts';
 import { keyOperations, keys } from './api/keys.ts';
 import { modelOperations, models } from './api/models.ts';
+import { heartbeats, nodeOperations, nodes, regions } from './api/nodes.ts';
 import { problem } from './api/problem.ts';
 import { audit, tenantOperations, tenants } from './api/tenants.ts';
 import { text, textOperations } from './api/text.ts';
@@ -33,6 +35,8 @@ app.use(cors);
 
 app.get('/healthz', (c) => c.json({ status: 'ok' }));
 
+app.route(HEARTBEAT_PATH, heartbeats);
+
 app.use('/v1/*', async (c, next) => {
   c.set('caller', await authenticate(c.req.raw, c.env, (work) => c.executionCtx.waitUntil(work)));
   await next();
@@ -47,7 +51,9 @@ app.route('/v1/keys', keys);
 app.route('/v1/tokens', tokens);
 app.route('/v1/tenants', tenants);
 app.route('/v1/audit', audit);
-app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...docsOperations]));
+app.route('/v1/regions', regions);
+app.route('/v1/nodes', nodes);
+app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...nodeOperations, ...docsOperations]));
 
 app.get('/v1/audio/voices', async (c) => c.json(await voicesOfNode(nodeDirectory(c.env), c.req.raw.signal)));
 

@@ -4,6 +4,7 @@
  * with the job itself is wrong everywhere, and is answered at once.
  */
 import type { StreamStart, Frame } from '../../shared/contract/frames.ts';
+import { warmKeyOf } from '../../shared/contract/heartbeat.ts';
 import type { Region } from '../../shared/contract/heartbeat.ts';
 import type { Job, JobVoice } from '../../shared/contract/job.ts';
 import type { CosyError, ErrorCode } from '../../shared/errors/index.ts';
@@ -23,8 +24,6 @@ export type RouteRequest = {
   readonly job: Job;
   /** The voice with its prompt's bytes, for a node that does not hold them. */
   readonly withPrompt: () => Promise<JobVoice>;
-  /** Key under which nodes name the voice as warm. */
-  readonly warmKey: string | undefined;
   /** Where the caller is (`regionOf`). */
   readonly region: Region;
   readonly residency: Residency | undefined;
@@ -110,9 +109,9 @@ const RESTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['overloaded', 'drainin
 const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['internal_error', 'signature_invalid', 'provider_unavailable', 'checkpoint_not_found', 'checkpoint_invalid', 'hash_mismatch', 'not_found']);
 
 /** The near regions at once, the others only when those have nobody left; troubled nodes after all others. */
-async function* candidates({ job, warmKey, region, residency, after, env }: RouteRequest): AsyncGenerator<Choice> {
+async function* candidates({ job, region, residency, after, env }: RouteRequest): AsyncGenerator<Choice> {
   const regions = regionsFor(region, residency);
-  const wanted: Wanted = { warmKey, preset: job.voice.kind === 'preset' && job.voice.name !== 'default' ? job.voice.name : undefined, avoid: new Set(after === undefined ? [] : [after]) };
+  const wanted: Wanted = { warmKey: warmKeyOf(job.voice), preset: job.voice.kind === 'preset' && job.voice.name !== 'default' ? job.voice.name : undefined, avoid: new Set(after === undefined ? [] : [after]) };
   const all: KnownNode[] = [];
   for (const group of [regions.slice(0, 2), regions.slice(2)]) {
     for (const nodes of await Promise.all(group.map((one) => nodesOf(one, env)))) {

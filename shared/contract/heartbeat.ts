@@ -1,5 +1,6 @@
 /** What a node tells its edges about itself, every few seconds and whenever it changes: one signed JSON document. Both sides validate with the same schema. */
 import { z } from 'zod';
+import type { JobVoice } from './job.ts';
 
 /** Where nodes stand. `local` is one machine or one network: near to everyone, and inside no jurisdiction. */
 export const REGIONS = ['local', 'na-west', 'na-east', 'sa', 'eu', 'me', 'af', 'asia', 'oc'] as const;
@@ -36,7 +37,7 @@ export const heartbeatSchema = z.object({
   capacity: z.int().min(1),
   /** What a job that came now would wait for its first sound. */
   firstAudioMs: z.number().min(0).max(3_600_000),
-  /** Keys of voices that need no preparation (`JobVoice`: `preset/NAME`, or the prompt's key). */
+  /** Keys of voices that need no preparation (`warmKeyOf`). */
   warmVoices: z.array(z.string().max(200)).max(MAX_WARM_VOICES),
   /** `draining`: it finishes what it has; `gone`: its last word. */
   state: z.enum(['ready', 'draining', 'gone']),
@@ -44,3 +45,9 @@ export const heartbeatSchema = z.object({
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
+
+/** Name of a job's voice among the warm ones; undefined for a clip, which no other job has. */
+export function warmKeyOf(voice: JobVoice): string | undefined {
+  if (voice.kind === 'preset') return `preset/${voice.name}`;
+  return voice.kind === 'prompt' ? voice.key : undefined;
+}
