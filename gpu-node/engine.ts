@@ -54,6 +54,8 @@ export type EngineRequest = {
   readonly streaming: boolean;
   /** What an earlier run of the request sent: tokens and marks, and samples at the model's rate. Seed, text and voice must be those of that run. */
   readonly resume?: ResumePoint | undefined;
+  /** Filled in on the way; one of its own when absent. */
+  readonly trace?: Trace | undefined;
 };
 
 /** A request under way. Nothing runs before the first `next()` of `sounds`. */
@@ -141,7 +143,7 @@ class ThreadedEngine implements Engine {
 
   speak(request: EngineRequest, signal: AbortSignal): Speech {
     const seeds = new Seeds(request.seed ?? randomSeed());
-    const trace = new Trace();
+    const trace = request.trace ?? new Trace();
     return {
       get seed() {
         return seeds.base;

@@ -9,7 +9,7 @@ import { SignatureVerifier } from '../shared/signing/index.ts';
 import { openEngine } from './engine.ts';
 import type { EngineSettings } from './engine.ts';
 import { Admission } from './schedule/admission.ts';
-import { nodeMetrics } from './metrics/index.ts';
+import { exporterFromEnvironment, nodeMetrics } from './metrics/index.ts';
 import { nodeApp } from './server/app.ts';
 import { runJob } from './server/job.ts';
 import { listen } from './server/listen.ts';
@@ -34,13 +34,14 @@ export async function serve(settings: ServeSettings): Promise<Running> {
   const keys = signingKeys(settings.nodeKeys);
   const engine = await openEngine(settings);
   const metrics = nodeMetrics();
+  const spans = exporterFromEnvironment(process.env);
   const admission = new Admission();
   const app = nodeApp(
     {
-      run: (job, signal) => runJob(job, engine, { signal, metrics, admission }),
+      run: (job, signal, traceparent) => runJob(job, engine, { signal, metrics, admission, spans, traceparent }),
       voices: () => engine.voices(),
       health: () => ({ status: admission.closed ? 'draining' : 'ok', model: engine.modelName, running: admission.running, waiting: admission.waiting, estimatedWaitMs: Math.round(admission.estimatedWaitMs) }),
-      metrics: async () => metrics.text(await engine.stats()),
+      metrics: async () => metrics.text(await engine.stats(), spans?.dropped),
     },
     new SignatureVerifier(keys),
   );
@@ -62,6 +63,7 @@ export async function serve(settings: ServeSettings): Promise<Running> {
       await edge?.close();
       await node.close();
       await engine.close();
+      await spans?.flush();
     },
   };
 }

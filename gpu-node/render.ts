@@ -2,6 +2,7 @@
 import { CosyError } from '../shared/errors/index.ts';
 import type { AudioFormat } from '../shared/limits/index.ts';
 import { createEncoder, encodeFile } from './encode/index.ts';
+import type { Trace } from './metrics/trace.ts';
 import type { WordSource, WordTime } from './schedule/word-times.ts';
 import type { Sound } from './synthesize.ts';
 import { amplify, createResampler, resample } from './wave/index.ts';
@@ -12,6 +13,8 @@ export type RenderOptions = {
   readonly sampleRateHz: number;
   /** Factor on the samples, softly limited. */
   readonly volume: number;
+  /** Told what it took. */
+  readonly trace?: Trace | undefined;
 };
 
 /** `samples`: how many at `sampleRateHz` went into the bytes so far, those of an earlier run included. */
@@ -25,7 +28,7 @@ export type RenderResume = { readonly fromSample: number; readonly sampleOffset:
  * cannot go on in the middle.
  */
 export async function* renderBytes(sounds: AsyncIterable<Sound>, options: RenderOptions & { readonly resume?: RenderResume | undefined }): AsyncGenerator<RenderedPiece> {
-  const { fromHz, sampleRateHz, volume, resume } = options;
+  const { fromHz, sampleRateHz, volume, resume, trace } = options;
   // a generator that is never started runs no `finally`, so what it owns is opened inside
   const encoder = await createEncoder(resume ? resumable(options.format) : options.format, { sampleRateHz });
   try {
@@ -41,7 +44,9 @@ export async function* renderBytes(sounds: AsyncIterable<Sound>, options: Render
     };
     let head = await encode(resampler.push(new Float32Array(lead)));
     for await (const sound of sounds) {
+      const startMs = performance.now();
       const bytes = await encode(resampler.push(volume === 1 ? sound.samples : amplify(sound.samples.slice(), volume)));
+      if (sound.samples.length > 0) trace?.add('encode', performance.now() - startMs);
       yield { bytes: Buffer.concat([head, bytes]), contentType: encoder.contentType, speechTokens: sound.speechTokens, words: sound.words ?? [], wordSource: sound.wordSource, samples, durationMs: (1000 * sound.samples.length) / fromHz };
       head = EMPTY;
     }

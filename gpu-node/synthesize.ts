@@ -97,6 +97,10 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, trace: 
       samples += rest.length;
       playback.sent(rest.length);
       const { words, source: wordSource } = wordTimes(sentence.words, sentence.said.alignment, { from, to: samples, pause: samples - from - kept, removed }, stages.sampleRateHz);
+      trace.words[wordSource] = (trace.words[wordSource] ?? 0) + words.length;
+      trace.trimmedMs.lead += (1000 * removed.lead) / stages.sampleRateHz;
+      trace.trimmedMs.tail += (1000 * removed.tail) / stages.sampleRateHz;
+      if (kept === 0) trace.guards.push('inaudible');
       yield { samples: rest, speechTokens: sentenceEnd(samples), words, wordSource };
     }
     if (samples === 0) throw new CosyError('generation_failed', 'The voice stayed silent: try again with another seed.');

@@ -84,7 +84,7 @@ export async function* read(reading: Reading, context: ReadingContext): AsyncGen
       yield { ended, again };
       mayRepeat = false;
       if (await promise) {
-        trace.retries += 1;
+        trace.retries.push(ended);
         continue;
       }
     }
@@ -106,6 +106,7 @@ async function* rowOf({ request, pieces, index }: Reading, { tokens, seeds, trac
   const row = tokens.stream('generate', { ...request, seed: seeds.of(index), pieces: id }, AbortSignal.any([signal, own.signal]));
   let failure: { readonly error: unknown } | undefined;
   const startMs = performance.now();
+  let begun = false;
   try {
     // the row is asked for first, so that its text finds it there
     let next = row.next();
@@ -117,7 +118,12 @@ async function* rowOf({ request, pieces, index }: Reading, { tokens, seeds, trac
     }
     for (let result = await next; !result.done; result = await next) {
       if (result.value.rows > 0) trace.batchRows.push(result.value.rows);
-      trace.prefillMs ??= trace.elapsedMs;
+      if (!begun) {
+        const ms = performance.now() - startMs;
+        trace.prefillMs ??= ms;
+        trace.add('prefill', ms);
+        begun = true;
+      }
       yield result.value;
       next = row.next();
     }

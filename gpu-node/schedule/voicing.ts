@@ -106,7 +106,7 @@ export async function* voiceInBlocks(reads: AsyncIterable<Read>, { index, resume
 
 function count({ turnMs, melMs, waveMs }: Pushed, trace: Trace): void {
   trace.firstHopMs ??= turnMs + melMs + waveMs;
-  trace.add('turn', turnMs);
-  trace.add('mel', melMs);
+  trace.add('turn', turnMs, melMs + waveMs);
+  trace.add('mel', melMs, waveMs);
   trace.add('wave', waveMs);
 }

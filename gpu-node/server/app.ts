@@ -13,8 +13,8 @@ import type { SignatureVerifier } from '../../shared/signing/index.ts';
 
 /** What the server needs of the node. */
 export type Synthesis = {
-  /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. */
-  readonly run: (job: Job, signal: AbortSignal) => AsyncGenerator<Frame>;
+  /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. `traceparent`: header of the caller's trace. */
+  readonly run: (job: Job, signal: AbortSignal, traceparent?: string) => AsyncGenerator<Frame>;
   readonly voices: () => readonly { readonly name: string; readonly language: string | undefined }[];
   readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number };
   /** Prometheus text. */
@@ -41,7 +41,7 @@ export function nodeApp(synthesis: Synthesis, verifier: SignatureVerifier): Hono
   app.post('/v1/synthesize', async (c) => {
     const job = parseJob(c.get('body'));
     const cancel = new AbortController();
-    const frames = synthesis.run(job, AbortSignal.any([cancel.signal, c.req.raw.signal]));
+    const frames = synthesis.run(job, AbortSignal.any([cancel.signal, c.req.raw.signal]), c.req.header('traceparent'));
     // the first frame is awaited so that a refusal is a status and not a broken stream
     const first = await frames.next();
     return new Response(frameStream(first, frames, cancel), { headers: { 'content-type': 'application/octet-stream' } });

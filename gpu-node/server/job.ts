@@ -4,26 +4,39 @@ import type { Job } from '../../shared/contract/job.ts';
 import { resumePoint } from '../../shared/contract/tokens.ts';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { Engine } from '../engine.ts';
-import type { NodeMetrics } from '../metrics/index.ts';
+import { Trace, traceContext } from '../metrics/index.ts';
+import type { NodeMetrics, SpanExporter } from '../metrics/index.ts';
 import type { Admission } from '../schedule/admission.ts';
 import type { TextPiece } from '../schedule/source.ts';
 import { renderBytes } from '../render.ts';
 import type { RenderedPiece } from '../render.ts';
 
-export type JobContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly admission: Admission; readonly pieces?: AsyncIterable<TextPiece> };
+export type JobContext = {
+  readonly signal: AbortSignal;
+  readonly metrics: NodeMetrics;
+  readonly admission: Admission;
+  readonly pieces?: AsyncIterable<TextPiece> | undefined;
+  /** Where spans go; nowhere when absent. */
+  readonly spans?: SpanExporter | undefined;
+  /** W3C header of the caller, whose trace the job joins. */
+  readonly traceparent?: string | undefined;
+};
 
 /** `pieces`: text that arrives while it is spoken, instead of the job's. */
-export async function* runJob(job: Job, engine: Engine, { signal: caller, metrics, admission, pieces }: JobContext): AsyncGenerator<Frame> {
+export async function* runJob(job: Job, engine: Engine, { signal: caller, metrics, admission, pieces, spans, traceparent }: JobContext): AsyncGenerator<Frame> {
   const deadline = job.deadlineMs === undefined ? undefined : AbortSignal.timeout(job.deadlineMs);
   const signal = deadline ? AbortSignal.any([caller, deadline]) : caller;
   const startMs = performance.now();
+  const trace = new Trace();
   let outcome = 'cancelled';
   let leave = () => {};
   try {
     leave = await admission.enter(signal);
-    metrics.queueSeconds.observe((performance.now() - startMs) / 1000);
+    const waitedMs = performance.now() - startMs;
+    trace.add('queue', waitedMs);
+    metrics.queueSeconds.observe(waitedMs / 1000);
     metrics.running.set(admission.running);
-    yield* frames(job, engine, { signal, metrics, startMs, pieces });
+    yield* frames(job, engine, { signal, metrics, startMs, pieces, trace });
     outcome = 'ok';
   } catch (error) {
     const late = deadline?.aborted === true && !caller.aborted;
@@ -33,21 +46,24 @@ export async function* runJob(job: Job, engine: Engine, { signal: caller, metric
     leave();
     metrics.running.set(admission.running);
     metrics.jobs.inc({ outcome });
+    metrics.record(trace);
+    const now = performance.timeOrigin + performance.now();
+    spans?.add({ context: traceContext(traceparent), startMs: performance.timeOrigin + startMs, endMs: now, outcome, trace, attributes: { 'cosyvoice.job': job.id, 'cosyvoice.format': job.format, 'cosyvoice.streaming': job.streaming, 'cosyvoice.resumed': job.resume !== undefined } });
   }
 }
 
-type FramesContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly startMs: number; readonly pieces: AsyncIterable<TextPiece> | undefined };
+type FramesContext = { readonly signal: AbortSignal; readonly metrics: NodeMetrics; readonly startMs: number; readonly pieces: AsyncIterable<TextPiece> | undefined; readonly trace: Trace };
 
-async function* frames(job: Job, engine: Engine, { signal, metrics, startMs, pieces }: FramesContext): AsyncGenerator<Frame> {
+async function* frames(job: Job, engine: Engine, { signal, metrics, startMs, pieces, trace }: FramesContext): AsyncGenerator<Frame> {
   const resume = job.resume && resumePoint(job.resume.tokens);
   if (resume && job.seed === undefined) throw new CosyError('invalid_value', 'A job that goes on needs the seed of its beginning.', { param: 'seed' });
-  const speech = engine.speak({ ...job, text: pieces ?? job.text, resume }, signal);
-  const { trace } = speech;
+  const speech = engine.speak({ ...job, text: pieces ?? job.text, resume, trace }, signal);
   const rendered = renderBytes(speech.sounds, {
     format: job.format,
     fromHz: engine.sampleRateHz,
     sampleRateHz: job.sampleRateHz,
     volume: job.volume,
+    trace,
     resume: job.resume && resume && { fromSample: resume.samples, sampleOffset: job.resume.sampleOffset },
   });
   let audioMs = 0;
@@ -72,7 +88,6 @@ async function* frames(job: Job, engine: Engine, { signal, metrics, startMs, pie
     if (audioMs > 0) metrics.realTimeFactor.observe(totalMs / audioMs);
   } finally {
     metrics.audioSeconds.inc(audioMs / 1000);
-    metrics.record(trace);
   }
 }
 
