@@ -46,12 +46,16 @@ type Context = { readonly request: Request; readonly env: Env; readonly defer: D
 async function callerOfKey(key: string, { request, env, defer }: Context): Promise<Caller> {
   const id = keyId(key);
   // a mistyped key ends here and costs no store anything
-  if (id === undefined || (!isKnownKey(id) && !(await isWhole(key)))) throw new CosyError('invalid_api_key', 'The API key is not whole: a character is missing or wrong. Copy it again.');
+  if (id === undefined || (!isKnownKey(id) && !(await isWhole(key)))) throw notWhole();
   const record = await lookUp(id, { request, env, defer });
-  if (!record || !sameDigest(await sha256(key), fromHex(record.hash))) throw new CosyError('invalid_api_key', 'The API key is wrong: there is no such key.');
+  if (!record || !sameDigest(await sha256(key), fromHex(record.hash))) throw (await isWhole(key)) ? new CosyError('invalid_api_key', 'The API key is wrong: there is no such key.') : notWhole();
   checkAlive(record);
   markUsed(record, env, defer);
   return { tenant: record.tenant, keyId: record.id, kind: 'key', scopes: new Set(record.scopes), plan: record.plan, residency: record.residency, bounds: undefined };
+}
+
+function notWhole(): CosyError {
+  return new CosyError('invalid_api_key', 'The API key is not whole: a character is missing or wrong. Copy it again.');
 }
 
 async function lookUp(id: string, { request, env, defer }: Context): Promise<KeyRecord | undefined> {
