@@ -17,7 +17,8 @@ import { cors } from './auth/cors.ts';
 import type { EdgeContext, Env } from './env.ts';
 import { consume, sweep } from './jobs/queue.ts';
 import type { JobMessage } from './jobs/queue.ts';
-import { nodeDirectory, voicesOfNode } from './route/node.ts';
+import { askNode } from './route/ask.ts';
+import { regionOf } from './route/regions.ts';
 
 export { TenantQuota } from './admit/quota-object.ts';
 export { NodeRegistry } from './route/registry-object.ts';
@@ -55,7 +56,7 @@ app.route('/v1/regions', regions);
 app.route('/v1/nodes', nodes);
 app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...nodeOperations, ...docsOperations]));
 
-app.get('/v1/audio/voices', async (c) => c.json(await voicesOfNode(nodeDirectory(c.env), c.req.raw.signal)));
+app.get('/v1/audio/voices', async (c) => c.json(await (await askNode({ method: 'GET', path: '/v1/voices' }, { env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), residency: c.get('caller').residency })).json()));
 
 app.notFound((c) => problem(new CosyError('not_found', `There is no ${c.req.method} ${c.req.path}.`), c.get('requestId')));
 app.onError((error, c) => problem(error, c.get('requestId')));

@@ -7,7 +7,7 @@ import { waitUntil } from 'cloudflare:workers';
 import { REGIONS } from '../../shared/contract/heartbeat.ts';
 import type { Heartbeat, Region } from '../../shared/contract/heartbeat.ts';
 import type { Env } from '../env.ts';
-import { LOCATION_HINTS } from './regions.ts';
+import { LOCATION_HINTS, homeRegion } from './regions.ts';
 import type { NodeRegistry, RegisteredNode } from './registry-object.ts';
 
 /** A node as choice sees it. */
@@ -112,7 +112,7 @@ function fromHeartbeat({ heartbeat }: RegisteredNode): KnownNode {
 
 /** Of `NODES`: `URL` or `REGION=URL`, separated by blanks. */
 export function staticNodes(env: Env): KnownNode[] {
-  const own = REGIONS.find((region) => region === env.REGION) ?? 'local';
+  const own = homeRegion(env);
   return (env.NODES ?? '').split(/\s+/).filter(Boolean).map((entry) => {
     const region = REGIONS.find((name) => entry.startsWith(`${name}=`));
     const url = base(region ? entry.slice(region.length + 1) : entry);

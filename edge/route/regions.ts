@@ -32,8 +32,7 @@ export const LOCATION_HINTS: Readonly<Record<Region, DurableObjectLocationHint |
 
 /** `REGION` when the operator set it (one machine, a test), else what Cloudflare knows of the caller's place. */
 export function regionOf(request: Request, env: Env): Region {
-  const set = REGIONS.find((region) => region === env.REGION);
-  if (set) return set;
+  if (env.REGION !== undefined) return homeRegion(env);
   const cf = request.cf as IncomingRequestCfProperties | undefined;
   const longitude = Number(cf?.longitude ?? 0);
   switch (cf?.continent) {
@@ -52,6 +51,11 @@ export function regionOf(request: Request, env: Env): Region {
     default:
       return 'local';
   }
+}
+
+/** Where this Worker is when no request says it. */
+export function homeRegion(env: Env): Region {
+  return REGIONS.find((region) => region === env.REGION) ?? 'local';
 }
 
 /** Between Denver and Dallas; between Dubai and Karachi. Degrees of longitude. */

@@ -1,0 +1,38 @@
+/** A job on its node, and on the next one when that breaks off: what `route/` and `stream/failover.ts` are for together. */
+import type { Frame } from '../shared/contract/frames.ts';
+import type { Region } from '../shared/contract/heartbeat.ts';
+import type { Job } from '../shared/contract/job.ts';
+import type { Caller } from './caller.ts';
+import type { Env } from './env.ts';
+import { brokeOff, routeJob } from './route/job.ts';
+import type { RoutedJob } from './route/job.ts';
+import { homeRegion } from './route/regions.ts';
+import { survive } from './stream/failover.ts';
+import type { ResolvedVoice } from './voices/resolve.ts';
+
+export type PlaceContext = {
+  readonly voice: Pick<ResolvedVoice, 'withPrompt'>;
+  readonly caller: Pick<Caller, 'residency'>;
+  /** Where the caller is; absent: where this Worker is. */
+  readonly region?: Region | undefined;
+  readonly env: Env;
+  readonly signal: AbortSignal;
+};
+
+/** `frames` begin with `start` and go on over seams. `headers`: which region speaks. */
+export type PlacedJob = Pick<RoutedJob, 'node' | 'region' | 'attempts' | 'routeMs'> & { readonly frames: AsyncGenerator<Frame>; readonly headers: Readonly<Record<string, string>> };
+
+/** Throws as `routeJob`, and in the middle as `survive`. */
+export async function placeJob(job: Job, { voice, caller, region, env, signal }: PlaceContext): Promise<PlacedJob> {
+  const untilMs = job.deadlineMs === undefined ? undefined : Date.now() + job.deadlineMs;
+  const request = { withPrompt: voice.withPrompt, region: region ?? homeRegion(env), residency: caller.residency, env, signal };
+  const routed = await routeJob({ ...request, job });
+  const frames = survive(routed, {
+    format: job.format,
+    goOn: ({ resume, seed, after }) => routeJob({ ...request, after, job: { ...job, resume, seed, deadlineMs: untilMs === undefined ? undefined : Math.max(1, untilMs - Date.now()) } }),
+    onBreak: brokeOff,
+    signal,
+  });
+  const { node, attempts, routeMs } = routed;
+  return { node, region: routed.region, attempts, routeMs, frames, headers: { 'x-region': routed.region } };
+}
