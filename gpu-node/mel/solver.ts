@@ -49,6 +49,8 @@ export class Solver {
   readonly pool: PagePool;
   /** Page inputs of the graph. */
   readonly pageCount: number;
+  /** No request's values enter another one's. 8-bit products have one scale for all rows of a run. */
+  readonly rowsAreApart: boolean;
 
   static async open(directory: string, config: FlowConfig, open: OpenGraph): Promise<Solver> {
     const files = JSON.parse(readFileSync(join(directory, 'flow.json'), 'utf8')) as FlowFiles;
@@ -57,8 +59,9 @@ export class Solver {
     return new Solver(config, { encoder, solve, directory, open }, files);
   }
 
-  private constructor(config: FlowConfig, { encoder, solve, directory, open }: { readonly encoder: GraphSession; readonly solve: GraphSession; readonly directory: string; readonly open: OpenGraph }, { cache, pages }: FlowFiles) {
+  private constructor(config: FlowConfig, { encoder, solve, directory, open }: { readonly encoder: GraphSession; readonly solve: GraphSession; readonly directory: string; readonly open: OpenGraph }, { cache, pages, weightLevels }: FlowFiles) {
     this.config = config;
+    this.rowsAreApart = weightLevels === 0;
     this.pool = new PagePool(config, cache);
     this.pageCount = pages;
     this.#encoder = encoder;
@@ -86,8 +89,7 @@ export class Solver {
 
   /**
    * Blocks of several requests, equally long, with the same number of steps, all of them followed by something or none; as
-   * many as one of `batches`. Those of a batch in which one fails are run again alone: a value that is no number must not
-   * reach the others through a shared scale of 8-bit activations.
+   * many as one of `batches`. Those of a batch in which one fails are run again alone, so that nothing of it is in theirs.
    */
   async runEach(jobs: readonly Job[]): Promise<PromiseSettledResult<Solved>[]> {
     const batch = jobs.length > 1 ? await settled(this.#together(jobs)) : undefined;
