@@ -115,6 +115,10 @@ withDevice(program.command('serve'))
   .option('--node-port <n>', 'port of the node', wholeNumber, 8788)
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('--no-edge', 'only the node')
+  .option('--register <urls>', 'edges elsewhere that shall send jobs here, separated by commas')
+  .option('--public-url <url>', 'address under which those edges reach this node')
+  .option('--region <name>', 'where this machine stands, for edges to choose by')
+  .option('--name <text>', 'name of this node in lists')
   .action(run(async () => (await import('./serve.ts')).serveCommand));
 
 await program.parseAsync();

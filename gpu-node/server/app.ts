@@ -8,6 +8,8 @@ import { encodeFrame } from '../../shared/contract/frames.ts';
 import type { Frame } from '../../shared/contract/frames.ts';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import { MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
+import { voiceRoutes } from './voices.ts';
+import type { VoiceMaker } from './voices.ts';
 import { SIGNATURE_HEADER } from '../../shared/signing/index.ts';
 import type { SignatureVerifier } from '../../shared/signing/index.ts';
 
@@ -16,14 +18,15 @@ export type Synthesis = {
   /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. `traceparent`: header of the caller's trace. */
   readonly run: (job: Job, signal: AbortSignal, traceparent?: string) => AsyncGenerator<Frame>;
   readonly voices: () => readonly { readonly name: string; readonly language: string | undefined }[];
-  readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number };
+  readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number; readonly firstAudioMs?: number };
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
 };
 
 type Context = { Variables: { body: Uint8Array<ArrayBuffer> } };
 
-export function nodeApp(synthesis: Synthesis, verifier: SignatureVerifier): Hono<Context> {
+/** `maker`: absent on a node that only speaks. */
+export function nodeApp(synthesis: Synthesis, verifier: SignatureVerifier, maker?: VoiceMaker): Hono<Context> {
   const app = new Hono<Context>();
 
   app.get('/healthz', (c) => c.json(synthesis.health()));
@@ -36,6 +39,7 @@ export function nodeApp(synthesis: Synthesis, verifier: SignatureVerifier): Hono
     await next();
   });
 
+  if (maker) app.route('/v1/voices', voiceRoutes(maker));
   app.get('/v1/voices', (c) => c.json({ object: 'list', data: synthesis.voices() }));
 
   app.post('/v1/synthesize', async (c) => {
