@@ -22,6 +22,7 @@ import { LAST } from './layers/conv.ts';
 import { encoder } from './layers/conformer.ts';
 import { estimator, pastSizes, timeBiases } from './layers/estimator.ts';
 import { exactWeightLevels } from './layers/vnni.ts';
+import { Watch } from './layers/watch.ts';
 import { Weights } from './layers/weights.ts';
 import type { FlowConfig, TensorStore } from '../checkpoint/types.ts';
 import type { Past, Tap } from './layers/estimator.ts';
@@ -168,7 +169,8 @@ export function solveGraph({ store, config, format, cache, pages: pageCount, mem
   const alike = body.op('Reshape', [body.op('Expand', [body.op('Unsqueeze', [x, graph.ints([1])]), graph.ints([1, guided, 1, 1])]), graph.ints([members * guided, -1, melBins])]);
   const input = cast(body, body.op('Concat', [guided === 1 ? x : alike, condition], { axis: 2 }), 'float32', weights.type);
   const resnets = body.ops('Split', [cast(body, biases, 'float32', weights.type)], config.estimator.midStages + 2, { axis: 0, num_outputs: config.estimator.midStages + 2 });
-  const rows = cast(body, estimator(input, { graph: body, weights, config, batch: members * guided, past, timeBiases: resnets }), weights.type, 'float32');
+  const watch = new Watch(body, format);
+  const rows = watch.over(cast(body, estimator(input, { graph: body, weights, config, batch: members * guided, past, timeBiases: resnets, watch }), weights.type, 'float32'));
   const velocity = guide(body, body.op('Reshape', [rows, graph.ints([members, guided, -1, melBins])]), { graph, guidance, guided });
   body.output('step_next', body.op('Add', [x, body.op('Mul', [velocity, stepDt])]), 'float32', [members, 'frames', melBins]);
   const states = past.outputs();

@@ -124,7 +124,8 @@ export class Solver {
     const size = mels.length / jobs.length;
     return jobs.map(({ run, state }, member) => {
       const mel = mels.slice(member * size, (member + 1) * size);
-      if (!mel.every(Number.isFinite)) return undefined;
+      // 8-bit products take what is no number for an ordinary one, so mu is looked at as well
+      if (!mel.every(Number.isFinite) || !floats(encoded[member]?.mu).every(Number.isFinite)) return undefined;
       return { mel, next: { tokens: state.tokens + run.tokens.length, encoder: encoded[member]?.encoder ?? state.encoder, tails: results[of(member, 'new_tails')] ?? state.tails } };
     });
   }

@@ -107,9 +107,9 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
 function limit(samples: Float32Array, bound: number): void {
   for (let i = 0; i < samples.length; i++) {
     const value = samples[i] as number;
+    if (!Number.isFinite(value)) throw notANumber();
     if (value > bound) samples[i] = bound;
     else if (value < -bound) samples[i] = -bound;
-    else if (Number.isNaN(value)) throw notANumber();
   }
 }
 

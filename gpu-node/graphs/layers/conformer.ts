@@ -9,6 +9,7 @@ import { LAST, convolve } from './conv.ts';
 import { sinesCosines } from './estimator.ts';
 import type { FlowConfig } from '../../checkpoint/types.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
+import { Watch } from './watch.ts';
 import type { Weights } from './weights.ts';
 import type { Tap } from './estimator.ts';
 
@@ -46,6 +47,7 @@ export type EncoderOptions = { readonly graph: Graph; readonly weights: Weights;
 
 export function encoder(inputs: EncoderInputs, options: EncoderOptions): EncoderOutputs {
   const { graph, weights, config, tap } = options;
+  const watch = new Watch(graph, weights.format);
   const width = config.encoder.hiddenSize;
   const ids = graph.op('Max', [inputs.tokens, graph.op('Cast', [graph.ints([0])], { to: DATA_TYPE.int32 })]);
   const looked = graph.op('Gather', [weights.tensor('input_embedding.weight'), graph.op('Reshape', [ids, graph.ints([-1])])], { axis: 0 });
@@ -63,19 +65,19 @@ export function encoder(inputs: EncoderInputs, options: EncoderOptions): Encoder
   let rows = graph.op('Add', [convolve({ graph, weights, name: `${layer}.conv2`, padded: seenWithPast }), own]);
   tap?.('lookahead', rows);
 
-  const lower = blocks(rows, { ...options, prefix: `${ENCODER}.encoders`, count: config.encoder.blocks, past: inputs.past, tapName: 'block' });
+  const lower = blocks(rows, { ...options, watch, prefix: `${ENCODER}.encoders`, count: config.encoder.blocks, past: inputs.past, tapName: 'block' });
   const repeated = graph.op('Reshape', [graph.op('Expand', [graph.op('Unsqueeze', [lower.rows, graph.ints([1])]), graph.ints([1, config.tokenMelRatio, 1])]), graph.ints([1, -1, width])]);
   const repeatedWithPast = graph.op('Concat', [inputs.upTail, repeated], { axis: 1 });
   rows = convolve({ graph, weights, name: `${ENCODER}.up_layer.conv`, padded: repeatedWithPast });
   tap?.('up', rows);
   rows = embed(rows, `${ENCODER}.up_embed.out`, options);
   tap?.('up_embed', rows);
-  const upper = blocks(rows, { ...options, prefix: `${ENCODER}.up_encoders`, count: config.encoder.upBlocks, past: inputs.upPast, tapName: 'up_block' });
+  const upper = blocks(rows, { ...options, watch, prefix: `${ENCODER}.up_encoders`, count: config.encoder.upBlocks, past: inputs.upPast, tapName: 'up_block' });
   const out = weights.layerNorm(graph, upper.rows, `${ENCODER}.after_norm`, EMBED_NORM_EPSILON);
   tap?.('out', out);
   const last = (padded: Value, count: number): Value => graph.op('Slice', [padded, graph.ints([-count]), graph.ints([LAST]), graph.ints([1])]);
   return {
-    mu: weights.linear(graph, out, 'encoder_proj', { exact: true }),
+    mu: watch.over(weights.linear(graph, out, 'encoder_proj', { exact: true })),
     lookaheadTail: last(seenWithPast, 2),
     upTail: last(repeatedWithPast, 2 * config.tokenMelRatio),
     past: lower.past,
@@ -89,7 +91,7 @@ function embed(rows: Value, name: string, { graph, weights, config }: EncoderOpt
   return graph.op('Mul', [normed, graph.float(Math.sqrt(config.encoder.hiddenSize))]);
 }
 
-type BlocksOptions = EncoderOptions & { readonly prefix: string; readonly count: number; readonly past: Value; readonly tapName: string };
+type BlocksOptions = EncoderOptions & { readonly watch: Watch; readonly prefix: string; readonly count: number; readonly past: Value; readonly tapName: string };
 
 function blocks(input: Value, { prefix, count, past, tapName, ...options }: BlocksOptions): { readonly rows: Value; readonly past: Value } {
   const { graph, weights, tap } = options;
@@ -108,16 +110,17 @@ function blocks(input: Value, { prefix, count, past, tapName, ...options }: Bloc
     if (index === 0) tap?.(`${tapName}0`, rows);
   }
   tap?.(`${tapName}s`, rows);
+  options.watch.see(rows);
   return { rows, past: graph.op('Concat', presents, { axis: 0 }) };
 }
 
-type AttentionOptions = EncoderOptions & { readonly name: string; readonly past: Value; readonly positions: Positions };
+type AttentionOptions = EncoderOptions & { readonly watch: Watch; readonly name: string; readonly past: Value; readonly positions: Positions };
 
 /**
  * softmax(((q + u)·k + (q + v)·(Wpos·pe(i − j))) / √d) v. The position term is the additive bias of MultiHeadAttention.
  * `past`: (1, 2, heads, L, headDim).
  */
-function attention(rows: Value, { graph, weights, config, name, past, positions }: AttentionOptions): { readonly rows: Value; readonly past: Value } {
+function attention(rows: Value, { graph, weights, config, watch, name, past, positions }: AttentionOptions): { readonly rows: Value; readonly past: Value } {
   const { heads, hiddenSize } = config.encoder;
   const headDim = hiddenSize / heads;
   const heading = (flat: Value): Value => graph.op('Transpose', [graph.op('Reshape', [flat, graph.ints([1, -1, heads, headDim])])], { perm: [0, 2, 1, 3] });
@@ -132,6 +135,7 @@ function attention(rows: Value, { graph, weights, config, name, past, positions 
   const bias = positions.bias(towardsPositions, `${name}.linear_pos`);
   const towardsKeys = graph.op('Reshape', [graph.op('Add', [query, flatTensor('pos_bias_u')]), graph.ints([1, -1, hiddenSize])]);
   const mixed = graph.op('MultiHeadAttention', [towardsKeys, keys, values, NONE, NONE, bias], { num_heads: heads }, { domain: MICROSOFT });
+  watch.see(mixed);
   const present = graph.op('Concat', [keys, values].map((value) => graph.op('Unsqueeze', [value, graph.ints([1])])), { axis: 1 });
   return { rows: weights.linear(graph, graph.op('Reshape', [mixed, graph.ints([-1, hiddenSize])]), `${name}.linear_out`), past: present };
 }

@@ -8,6 +8,7 @@ import { DATA_TYPE, MICROSOFT, NONE } from '../onnx/graph.ts';
 import { convolve } from './conv.ts';
 import type { FlowConfig } from '../../checkpoint/types.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
+import type { Watch } from './watch.ts';
 import type { Weights } from './weights.ts';
 
 const ESTIMATOR = 'decoder.estimator';
@@ -35,6 +36,7 @@ export type EstimatorOptions = {
   /** (1 or B, C) for each resnet, in order: `timeBiases`. */
   readonly timeBiases: readonly Value[];
   readonly tap?: Tap;
+  readonly watch?: Watch;
 };
 
 /** input (B, F, inChannels) → velocity [B·F, melBins], both in the type of `weights`. */
@@ -126,6 +128,7 @@ class Net {
       x = graph.op('Add', [x, this.#attention(`${block}.attn1`, weights.layerNorm(graph, x, `${block}.norm1`, LAYER_NORM_EPSILON))]);
       x = graph.op('Add', [x, this.#feedForward(`${block}.ff.net`, weights.layerNorm(graph, x, `${block}.norm3`, LAYER_NORM_EPSILON))]);
     }
+    this.#options.watch?.see(x);
     return x;
   }
 
@@ -138,7 +141,9 @@ class Net {
   /** Convolution, LayerNorm, Mish. */
   block(name: string, rows: Value, channels: number): Value {
     const { graph, weights } = this.#options;
-    return mish(graph, weights.layerNorm(graph, this.causal(`${name}.block.0`, rows, channels), `${name}.block.2`, LAYER_NORM_EPSILON), weights);
+    const out = mish(graph, weights.layerNorm(graph, this.causal(`${name}.block.0`, rows, channels), `${name}.block.2`, LAYER_NORM_EPSILON), weights);
+    this.#options.watch?.see(out);
+    return out;
   }
 
   /** (B, F, C) → [B·F, C] */
@@ -164,7 +169,9 @@ class Net {
     const projected = weights.stacked(graph, rows, [`${name}.to_q`, `${name}.to_k`, `${name}.to_v`]);
     const [q = NONE, k = NONE, v = NONE] = graph.ops('Split', [projected], 3, { axis: 1, num_outputs: 3 });
     const split = (value: Value): Value => graph.op('Transpose', [graph.op('Reshape', [value, graph.ints([batch, -1, heads, headDim])])], { perm: [0, 2, 1, 3] });
-    return weights.linear(graph, this.flat(past.attend(this.#frames(q, inner), split(k), split(v)), inner), `${name}.to_out.0`);
+    const mixed = past.attend(this.#frames(q, inner), split(k), split(v));
+    this.#options.watch?.see(mixed);
+    return weights.linear(graph, this.flat(mixed, inner), `${name}.to_out.0`);
   }
 
   #feedForward(name: string, rows: Value): Value {

@@ -53,6 +53,27 @@ test('smaller weights and caches stay within their stated distance of fp32', asy
   }
 });
 
+test.each([
+  ['decoder.estimator.mid_blocks.0.1.0.attn1.to_v.weight', Infinity],
+  ['decoder.estimator.mid_blocks.0.0.block1.block.0.bias', NaN],
+  ['encoder.encoders.0.self_attn.linear_v.bias', NaN],
+  ['encoder.up_encoders.0.feed_forward.w_2.bias', Infinity],
+])('a value that is no number inside a network with 8-bit weights fails the request, %s', async (broken, value) => {
+  const directory = join(folder, `broken-${broken}`);
+  mkdirSync(directory);
+  const { flow: store, config } = context.checkpoint;
+  const float32 = (name: string): Float32Array => {
+    const values = store.float32(name);
+    if (name === broken) values[0] = value;
+    return values;
+  };
+  flow.write({ ...context.checkpoint, config, flow: { tensors: store.tensors, bytes: (name) => store.bytes(name), close: () => {}, float32 } }, directory, 'int8');
+  const stage = await openFlow({ directory, config: config.flow, open: context.open });
+  const request = { embedding: new Float32Array(config.speakerDim).fill(0.1), steps: 2, speechTokens: Int32Array.from({ length: 30 }, (_, i) => i) };
+  await expect(stage.offline(request)).rejects.toMatchObject({ code: 'generation_failed' });
+  await stage.close();
+});
+
 function relativeRms(actual: Float32Array, expected: Float32Array): number {
   const squares = expected.reduce((sum, value, i) => sum + (value - (actual[i] ?? Number.NaN)) ** 2, 0);
   return Math.sqrt(squares / expected.reduce((sum, value) => sum + value * value, 0));
