@@ -12,6 +12,7 @@ import { problem } from './api/problem.ts';
 import { audit, tenantOperations, tenants } from './api/tenants.ts';
 import { text, textOperations } from './api/text.ts';
 import { tokenOperations, tokens } from './api/tokens.ts';
+import { usage, usageOperations } from './api/usage.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { cors } from './auth/cors.ts';
 import type { EdgeContext, Env } from './env.ts';
@@ -28,8 +29,10 @@ const app = new Hono<EdgeContext>();
 app.use(async (c, next) => {
   const given = c.req.header('x-request-id');
   c.set('requestId', given !== undefined && /^[\w.:-]{1,100}$/.test(given) ? given : crypto.randomUUID());
+  c.set('limits', new Headers());
   await next();
   c.header('x-request-id', c.get('requestId'));
+  for (const [name, value] of c.get('limits')) c.header(name, value);
 });
 
 app.use(cors);
@@ -52,9 +55,10 @@ app.route('/v1/keys', keys);
 app.route('/v1/tokens', tokens);
 app.route('/v1/tenants', tenants);
 app.route('/v1/audit', audit);
+app.route('/v1/usage', usage);
 app.route('/v1/regions', regions);
 app.route('/v1/nodes', nodes);
-app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...nodeOperations, ...docsOperations]));
+app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
 
 app.get('/v1/audio/voices', async (c) => c.json(await (await askNode({ method: 'GET', path: '/v1/voices' }, { env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), residency: c.get('caller').residency })).json()));
 
