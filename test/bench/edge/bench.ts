@@ -1,0 +1,200 @@
+/**
+ * What the Worker adds, beside the node called directly in the same run: time to the first byte of sound, streams at once,
+ * memory of a stream, a hit of the result cache, bytes of the bundle, start of `npm start`. Prints a table and JSON.
+ *
+ *   node test/bench/edge/bench.ts [--streams 300] [--seconds 10]
+ *
+ * Client, node and Worker share the machine's cores.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { Agent, request } from 'node:http';
+import { sign } from '../../../shared/signing/index.ts';
+import { hardware, measurementRows } from '../../../gpu-node/bench/measure.ts';
+import type { Measurement } from '../../../gpu-node/bench/measure.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const { values } = parseArgs({ options: { streams: { type: 'string', default: '300' }, seconds: { type: 'string', default: '10' }, calls: { type: 'string', default: '300' } } });
+const [streams, seconds, calls] = [Number(values.streams), Number(values.seconds), Number(values.calls)];
+
+/** 16-bit mono at 24 kHz. */
+const BYTES_PER_MS = 48;
+/** A player starts this long after the first byte. */
+const PLAYER_MS = 200;
+
+const key = { id: 'bench', secret: randomBytes(32).toString('hex') };
+const admin = randomBytes(32).toString('base64url');
+const data = mkdtempSync(join(tmpdir(), 'bench-edge-'));
+const env = { ...process.env, NODE_KEYS: `${key.id}:${key.secret}`, TOKEN_KEYS: `t:${randomBytes(32).toString('hex')}`, ADMIN_KEY: admin, DATA: data };
+const agent = new Agent({ keepAlive: true, maxSockets: 2000 });
+const children: ChildProcess[] = [];
+
+try {
+  const node = await start(join(import.meta.dirname, 'node.ts'), env);
+  const edge = await start(join(import.meta.dirname, 'worker.ts'), { ...env, NODES: node.url });
+  await post(`${edge.url}v1/tenants`, admin, { id: 'bench', plan: 'unlimited' });
+  const { key: apiKey } = JSON.parse((await post(`${edge.url}v1/keys`, admin, { name: 'bench' }, { 'x-tenant': 'bench' })).text) as { key: string };
+  const rows: Measurement[] = [];
+
+  const direct: number[] = [];
+  const through: number[] = [];
+  for (let i = -20; i < calls; i++) {
+    const a = await firstByteDirect(node.url);
+    const b = await firstByte(edge.url, apiKey, { seed: 1, cache: false });
+    if (i >= 0) [direct.push(a), through.push(b)];
+  }
+  const added = through.map((ms, i) => ms - (direct[i] ?? 0)).toSorted((a, b) => a - b);
+  rows.push({ name: 'first byte, node alone', unit: 'ms', samples: direct }, { name: 'first byte, through the Worker', unit: 'ms', samples: through });
+  rows.push({ name: 'added, p50', unit: 'ms', samples: [quantile(added, 0.5)] }, { name: 'added, p99', unit: 'ms', samples: [quantile(added, 0.99)] });
+
+  await firstByte(edge.url, apiKey, { seed: 1, input: 'Kept.' });
+  await settled();
+  const hits: number[] = [];
+  let misses = 0;
+  for (let i = 0; i < calls; i++) hits.push(await firstByte(edge.url, apiKey, { seed: 1, input: 'Kept.' }, (headers) => (misses += headers['x-cache'] === 'audio-hit' ? 0 : 1)));
+  rows.push({ name: 'first byte of a kept result', unit: 'ms', samples: hits }, { name: 'of these not kept', unit: '', samples: [misses] });
+
+  const before = workerMemory(edge.process);
+  let during = before;
+  const watch = setInterval(() => (during = Math.max(during, workerMemory(edge.process))), 250);
+  const heard = await Promise.all(Array.from({ length: streams }, () => listenTo(edge.url, apiKey, seconds)));
+  clearInterval(watch);
+  rows.push({ name: `${streams} streams of ${seconds} s at once: complete`, unit: '', samples: [heard.filter(({ complete }) => complete).length] });
+  rows.push({ name: 'streams that ran dry', unit: '', samples: [heard.filter(({ dryMs }) => dryMs > 0).length] });
+  rows.push({ name: 'least sound in the buffer', unit: 'ms', samples: heard.map(({ leastMs }) => leastMs) });
+  rows.push({ name: 'first byte, all at once', unit: 'ms', samples: heard.map(({ firstMs }) => firstMs) });
+  rows.push({ name: 'memory of the Worker', unit: 'MB', samples: [before / 1e6] }, { name: 'memory of a stream', unit: 'KB', samples: [(during - before) / streams / 1e3] });
+
+  rows.push({ name: 'bundle, compressed', unit: 'KB', samples: [await bundleKb()] });
+  rows.push({ name: 'npm start to the first answer', unit: 's', samples: [await startSeconds(), await startSeconds(), await startSeconds()] });
+
+  for (const row of measurementRows(rows)) console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(46) : cell.padStart(10))).join(''));
+  console.log(JSON.stringify({ hardware: hardware('cpu'), measurements: rows }));
+} finally {
+  for (const child of children) child.kill('SIGTERM');
+  agent.destroy();
+  setTimeout(() => rmSync(data, { recursive: true, force: true }), 1000);
+}
+
+/** A program of ours that prints its address first. */
+async function start(path: string, environment: NodeJS.ProcessEnv): Promise<{ readonly url: string; readonly process: ChildProcess }> {
+  const child = spawn(process.execPath, [path], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const [line] = (await new Promise<Buffer>((resolve, reject) => child.stdout.once('data', resolve).once('end', () => reject(new Error(`${path} ended`))))).toString().split('\n');
+  return { url: line ?? '', process: child };
+}
+
+type Asked = { readonly seed: number; readonly input?: string; readonly cache?: boolean };
+
+/** Milliseconds until the first byte of sound; the rest is read. */
+function firstByte(url: string, apiKey: string, { seed, input = 'Hello.', cache }: Asked, see: (headers: Record<string, string | string[] | undefined>) => void = () => {}): Promise<number> {
+  const body = JSON.stringify({ input, voice: 'tone', response_format: 'pcm', seed, ...(cache === undefined ? {} : { cache }) });
+  return timed(`${url}v1/audio/speech`, { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }, body, see);
+}
+
+async function firstByteDirect(url: string): Promise<number> {
+  const job = { version: 1, id: 'bench', text: 'Hello.', voice: { kind: 'preset', name: 'tone' }, format: 'pcm', sampleRateHz: 24_000, speed: 1, volume: 1, seed: 1, streaming: true };
+  const body = JSON.stringify(job);
+  const startMs = performance.now();
+  const signature = await sign({ method: 'POST', path: '/v1/synthesize', body: Uint8Array.from(new TextEncoder().encode(body)) }, key, Date.now());
+  const signedMs = performance.now() - startMs;
+  return signedMs + (await timed(`${url}v1/synthesize`, { 'content-type': 'application/json', 'x-cosyvoice-signature': signature }, body));
+}
+
+function timed(url: string, headers: Record<string, string>, body: string, see: (headers: Record<string, string | string[] | undefined>) => void = () => {}): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const startMs = performance.now();
+    const call = request(url, { method: 'POST', agent, headers: { ...headers, 'content-length': Buffer.byteLength(body) } }, (response) => {
+      if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
+      see(response.headers);
+      let firstMs: number | undefined;
+      response.on('data', () => (firstMs ??= performance.now() - startMs));
+      response.on('end', () => resolve(firstMs ?? NaN));
+      response.on('error', reject);
+    });
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+type Heard = { readonly complete: boolean; readonly dryMs: number; readonly leastMs: number; readonly firstMs: number };
+
+/** One listener with a player's buffer: what is in it at every arrival, before the new bytes. */
+function listenTo(url: string, apiKey: string, lengthS: number): Promise<Heard> {
+  const body = JSON.stringify({ input: 'Hello.', voice: 'tone', response_format: 'pcm', seed: lengthS, cache: false });
+  return new Promise((resolve) => {
+    const startMs = performance.now();
+    let firstMs: number | undefined;
+    let received = 0;
+    let leastMs = Infinity;
+    const call = request(`${url}v1/audio/speech`, { method: 'POST', agent, headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } }, (response) => {
+      response.on('data', (bytes: Buffer) => {
+        const nowMs = performance.now();
+        if (firstMs !== undefined) leastMs = Math.min(leastMs, received / BYTES_PER_MS + PLAYER_MS - (nowMs - startMs - firstMs));
+        firstMs ??= nowMs - startMs;
+        received += bytes.length;
+      });
+      response.on('close', () => resolve({ complete: response.complete && received === lengthS * 1000 * BYTES_PER_MS, dryMs: Math.max(0, -leastMs), leastMs, firstMs: firstMs ?? NaN }));
+    });
+    call.on('error', () => resolve({ complete: false, dryMs: 0, leastMs: NaN, firstMs: NaN }));
+    call.end(body);
+  });
+}
+
+/** Resident bytes of workerd below this process. */
+function workerMemory({ pid = 0 }: ChildProcess): number {
+  const workerd = descendants(pid).find((each) => readFileSync(`/proc/${each}/comm`, 'utf8').trim() === 'workerd');
+  const pages = workerd === undefined ? 0 : Number(readFileSync(`/proc/${workerd}/statm`, 'utf8').split(' ')[1]);
+  return pages * 4096;
+}
+
+function descendants(pid: number): number[] {
+  const own = readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number));
+  return own.flatMap((child) => [child, ...descendants(child)]);
+}
+
+async function bundleKb(): Promise<number> {
+  const { outputFiles } = await build({ entryPoints: [join(ROOT, 'edge/worker.ts')], bundle: true, write: false, minify: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], external: ['cloudflare:*', 'node:*'], logLevel: 'silent' });
+  return gzipSync(outputFiles[0]?.contents ?? '').length / 1e3;
+}
+
+/** From the start of the program to the last byte of a first sentence, with the bundled voice and an empty data folder. */
+async function startSeconds(): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const startMs = performance.now();
+  const child = spawn(process.execPath, [join(ROOT, 'gpu-node/main.ts')], { env: { ...process.env, PORT: String(port), COSYVOICE_DATA: folder, COSYVOICE_AUTH: 'off' }, stdio: 'ignore' });
+  children.push(child);
+  for (;;) {
+    const answered = await post(`http://127.0.0.1:${port}/v1/audio/speech`, '', { input: 'Hello.' }).catch(() => undefined);
+    if (answered?.status === 200) break;
+    if (performance.now() - startMs > 60_000) throw new Error('npm start did not answer within a minute');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const tookS = (performance.now() - startMs) / 1000;
+  child.kill('SIGTERM');
+  await new Promise((resolve) => child.once('exit', resolve));
+  rmSync(folder, { recursive: true, force: true });
+  return tookS;
+}
+
+async function post(url: string, bearer: string, body: unknown, headers: Record<string, string> = {}): Promise<{ readonly status: number; readonly text: string }> {
+  const response = await fetch(url, { method: 'POST', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
+  return { status: response.status, text: await response.text() };
+}
+
+/** A result is written behind the answer. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 500));
+}
+
+function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? NaN;
+}
