@@ -17,21 +17,24 @@ function withModel(command: Command): Command {
   return command.option('--model <dir>', 'checkpoint directory in the official layout (default: the bundled voice)');
 }
 
+function withCache(command: Command): Command {
+  return withModel(command).option('--cache <dir>', 'where converted graphs are kept');
+}
+
 /** For commands that write or read converted graphs. */
 function withGraphs(command: Command): Command {
-  return withModel(command)
-    .option('--cache <dir>', 'where converted graphs are kept')
+  return withCache(command)
     .addOption(new Option('--precision <name>', 'weights of language model and flow (default: the fastest that stays within the stated distance)').choices(['fp32', 'fp16', 'int8', 'int4']));
 }
 
-/** For commands that run them. */
+/** For commands that run something on a device. */
 function withDevice(command: Command): Command {
-  return withGraphs(command)
+  return command
     .addOption(new Option('--device <name>', 'execution provider').choices(['cpu', 'cuda', 'tensorrt']).default('cpu'))
     .option('--threads <n>', 'threads per operator (default: one per core)', wholeNumber);
 }
 
-withDevice(program.command('speak'))
+withDevice(withGraphs(program.command('speak')))
   .description('speak text into an audio file')
   .argument('[text...]', 'what to say; "-" or nothing with piped input reads standard input')
   .option('--file <path>', 'read the text from a file')
@@ -96,7 +99,7 @@ program
   .option('--only <text>', 'only cases whose name contains this')
   .action(run(async () => (await import('./parity.ts')).parityCommand));
 
-withDevice(program.command('bench'))
+withDevice(withGraphs(program.command('bench')))
   .description('measure every stage; prints a table and JSON, and never judges')
   .argument('[what...]', 'all, llm, flow, vocoder, whole, start, stream', ['all'])
   .option('--bundled', 'only the bundled voice')
@@ -107,9 +110,9 @@ withDevice(program.command('bench'))
   .option('--python <path>', 'Python that can run the official code', 'python3')
   .action(run(async () => (await import('./bench.ts')).benchCommand));
 
-withDevice(program.command('doctor')).description('what is installed, which providers load, what would be used').action(run(async () => (await import('./doctor.ts')).doctorCommand));
+withDevice(withCache(program.command('doctor'))).description('what is installed, which providers load, what would be used').action(run(async () => (await import('./doctor.ts')).doctorCommand));
 
-withDevice(program.command('serve'))
+withDevice(withGraphs(program.command('serve')))
   .description('node and edge on this machine')
   .option('--port <n>', 'port of the edge', wholeNumber, 8787)
   .option('--node-port <n>', 'port of the node', wholeNumber, 8788)

@@ -10,6 +10,7 @@ import { toLanguage } from '../../shared/contract/language.ts';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED } from '../../shared/limits/index.ts';
 import type { AudioFormat } from '../../shared/limits/index.ts';
+import { LANGUAGES } from '../../shared/normalize/contract.ts';
 import { normalize } from '../../shared/normalize/index.ts';
 import { openEngine } from '../engine.ts';
 import type { Engine, Speech } from '../engine.ts';
@@ -248,6 +249,8 @@ function checkOptions(options: Record<string, unknown>, words: readonly string[]
 }
 
 function checkRange(options: Record<string, unknown>): void {
+  const language = text(options['language']);
+  if (language !== undefined && language !== 'auto' && toLanguage(language) === 'auto') throw new CosyError('invalid_value', `There is no language ${JSON.stringify(language.slice(0, 40))} here: --language takes ${LANGUAGES.join(', ')} or auto.`, { param: 'language' });
   const seed = number(options['seed']) ?? 0;
   if (seed > 0xffff_ffff) throw new CosyError('invalid_value', '--seed must be between 0 and 4294967295.');
   const speed = number(options['speed']) ?? 1;

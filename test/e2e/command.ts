@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import type { Writable } from 'node:stream';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll } from 'vitest';
@@ -23,4 +24,11 @@ export async function cosyvoice(args: readonly string[], options: { readonly cwd
   child.stdin.end(options.input ?? '');
   const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>((resolve) => child.on('close', resolve))]);
   return { code, out, err };
+}
+
+/** The same with both pipes in hand: text is written while sound is read. */
+export function piped(args: readonly string[], { cwd }: { readonly cwd: string }): { readonly input: Writable; readonly sound: AsyncIterator<Buffer> & AsyncIterable<Buffer>; readonly ended: Promise<Omit<Outcome, 'out'>> } {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd });
+  const ended = Promise.all([text(child.stderr), new Promise<number | null>((resolve) => child.on('close', resolve))]).then(([err, code]) => ({ err, code }));
+  return { input: child.stdin, sound: child.stdout.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer> & AsyncIterable<Buffer>, ended };
 }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { goldenDirectory } from '../golden/index.ts';
-import { cosyvoice, scratch } from './command.ts';
+import { cosyvoice, piped, scratch } from './command.ts';
 import { loudest, readSound } from './sound.ts';
 
 const cwd = scratch();
@@ -45,6 +45,23 @@ describe('cosyvoice speak', () => {
     expect(err).not.toContain('cosyvoice:');
     expect(code).toBe(0);
     expect(out.length).toBeGreaterThan(5000);
+  });
+
+  it('speaks standard input while it still flows', async () => {
+    const { input, sound, ended } = piped(['speak', '-', '--stream', '-o', '-', '--format', 'pcm'], { cwd });
+    input.write('Good morning to all of you. And this is');
+    // the second sentence has not ended, and nobody said that the text has
+    for (let heard = 0; heard < 10_000; ) {
+      const { value, done } = await sound.next();
+      expect(done).toBe(false);
+      heard += (value as Buffer).length;
+    }
+    expect(input.writable).toBe(true);
+    input.end(' the end of it.');
+    let rest = 0;
+    for await (const bytes of sound) rest += bytes.length;
+    expect(rest).toBeGreaterThan(10_000);
+    expect(await ended).toEqual({ code: 0, err: expect.not.stringContaining('cosyvoice:') });
   });
 
   it('clones a clip, with and without its transcript, converts a recording, and speaks in blocks', async () => {
@@ -93,6 +110,8 @@ describe('bad input: one line, an exit code, nothing left behind', () => {
     ['a folder that is not there', ['speak', 'hi', '-o', 'no/such/x.wav'], 2, /cannot be written/],
     ['a speed out of range', ['speak', 'hi', '--speed', '9'], 2, /--speed/],
     ['a speed that is no number', ['speak', 'hi', '--speed', 'fast'], 2, /not a number/],
+    ['a language that nobody speaks', ['speak', 'hi', '--language', 'klingon'], 2, /^cosyvoice: There is no language "klingon" here: --language takes zh, en, ja, ko or auto\.$/m],
+    ['an option that doctor would not use', ['doctor', '--precision', 'int8'], 2, /unknown option '--precision'/],
     ['an unknown option', ['speak', 'hi', '--nonsense'], 2, /unknown option/],
     ['a model that is not there', ['speak', 'hi', '--model', 'nowhere'], 3, /nowhere/],
     ['a device that is not there', ['speak', 'hi', '--device', 'cuda'], 3, /cuda provider cannot be loaded/],
