@@ -1,8 +1,10 @@
 /**
  * SPINE of the edge: one speech request, top to bottom.
  *
- *   parse → bounds → normalize → voice → place → node → audio → settled
+ *   parse → bounds → normalize → voice → place, or a kept result → node → audio → settled, kept
  */
+import { waitUntil } from 'cloudflare:workers';
+import type { Region } from '../shared/contract/heartbeat.ts';
 import { jobSchema } from '../shared/contract/job.ts';
 import type { Job, JobVoice } from '../shared/contract/job.ts';
 import { reserve } from './admit/quota.ts';
@@ -12,28 +14,75 @@ import { withinBounds } from './auth/bounds.ts';
 import type { Caller } from './caller.ts';
 import type { Env } from './env.ts';
 import { readText } from './reading.ts';
-import { nodeDirectory, synthesizeOnNode } from './route/node.ts';
-import { openAudio } from './stream/audio.ts';
-import type { AudioStream } from './stream/audio.ts';
+import { placeJob } from './placing.ts';
+import { find, keepResult, resultKey, shelfOf } from './results/index.ts';
+import type { StoredResult } from './results/index.ts';
+import { openSpeech } from './stream/audio.ts';
+import type { Speech } from './stream/audio.ts';
+import { metered } from './stream/heard.ts';
 import { resolveVoice } from './voices/resolve.ts';
 import type { WantedVoice } from './voices/resolve.ts';
 
-export type SpeakContext = { readonly requestId: string; readonly caller: Caller; readonly env: Env; readonly signal: AbortSignal };
+export type SpeakContext = {
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly env: Env;
+  readonly signal: AbortSignal;
+  /** Where the caller is; absent: where this Worker is. */
+  readonly region?: Region;
+  /** False: neither answered from kept results nor kept. */
+  readonly keep?: boolean;
+};
 
-/** Sound on its way, and what the headers of the answer say about it. */
-export type SpeechAnswer = AudioStream & { readonly warnings: readonly string[]; readonly headers: Readonly<Record<string, string>>; readonly eventStream: boolean };
+/** Sound on its way, and what its answer says about it. */
+export type SpeechAnswer = Speech & {
+  readonly warnings: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly request: SpeechRequest;
+  /** Of the text as it is spoken. */
+  readonly characters: number;
+  /** Names the bytes; absent when they are not kept. */
+  readonly etag?: string;
+  /** The sound was made before, and can be read from any byte on. */
+  readonly stored?: StoredResult;
+};
 
 /** Throws the table's error for whatever of the request, the text, the quota or the nodes is at fault. */
-export async function speak(body: unknown, { requestId, caller, env, signal }: SpeakContext): Promise<SpeechAnswer> {
+export async function speak(body: unknown, { requestId, caller, env, signal, region, keep = true }: SpeakContext): Promise<SpeechAnswer> {
+  const startMs = Date.now();
   const { request, warnings } = parseSpeech(body);
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
   const { text, warnings: aboutText } = readText(request);
+  const characters = text.length;
   const voice = await resolveVoice(wantedVoice(request), { caller, env, signal });
-  const reservation = await reserve({ caller, requestId, characters: text.length, env });
+  const about = { request, characters, warnings: [...warnings, ...aboutText] };
   const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
-  const frames = await synthesizeOnNode(job, nodeDirectory(env), signal);
-  const audio = await openAudio(frames);
-  return { ...audio, warnings: [...warnings, ...aboutText], headers: reservation.headers, eventStream: request.stream_format === 'sse' };
+  const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
+  const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey, model: env.MODEL_REVISION ?? '' }));
+  const [reservation, stored] = await Promise.all([reserve({ caller, requestId, characters, env }), shelf && key && find(shelf, key)]);
+  if (stored) {
+    waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true }));
+    return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };
+  }
+  const askMs = Date.now();
+  try {
+    const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, env, signal });
+    const speech = await openSpeech(placed.frames);
+    const heard = metered(speech, characters, (delivered) => waitUntil(reservation.settle(delivered)));
+    const headers = { ...reservation.headers, ...placed.headers, 'x-cache': 'audio-miss', ...timing({ edge: askMs - startMs, route: placed.routeMs, 'first-audio': Date.now() - askMs - placed.routeMs }) };
+    if (!shelf || !key) return { ...about, start: speech.start, parts: heard, headers };
+    const id = crypto.randomUUID();
+    return { ...about, start: speech.start, parts: keepResult({ id, start: speech.start, parts: heard }, key, { shelf, waitUntil }), etag: id, headers };
+  } catch (error) {
+    waitUntil(reservation.settle({ characters: 0, audioMs: 0, complete: false }));
+    throw error;
+  }
+}
+
+/** What is known when the first sound is there, in milliseconds. */
+function timing(parts: Readonly<Record<string, number>>): Readonly<Record<string, string>> {
+  const total = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
+  return { 'openai-processing-ms': String(total), 'server-timing': Object.entries(parts).map(([name, ms]) => `${name};dur=${ms}`).join(', ') };
 }
 
 function wantedVoice({ voice, reference }: SpeechRequest): WantedVoice {

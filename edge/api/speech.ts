@@ -39,6 +39,10 @@ export const speechSchema = z.object({
   pronunciations: z.array(lexiconEntrySchema).max(LEXICON_LIMITS.entries).default([]),
   mode: z.enum(MODES).optional(),
   reference: referenceSchema.optional(),
+  /** Word times in the events. */
+  timestamps: z.enum(['none', 'word']).default('none'),
+  /** False: neither answered from kept results nor kept, and without a seed a new reading each time. */
+  cache: z.boolean().default(true),
 });
 
 /** A valid request, defaults filled in. */

@@ -86,14 +86,15 @@ async function soundOf(job: JobRow, number: number, body: unknown, env: Env): Pr
   // the id counts in the tenant's quota: a segment that is made again is charged once
   const answer = await speak(body, { requestId: `${job.id}.${number}`, caller: callerOf(job), env, signal: cancel.signal });
   const pieces: Uint8Array[] = [];
-  for await (const piece of answer.body) {
-    pieces.push(piece);
+  let audioMs = 0;
+  for await (const part of answer.parts) {
+    if (part.type === 'audio') pieces.push(part.value);
+    if (part.type === 'end') ({ audioMs } = part.value);
     if (Date.now() - lookedMs < CANCEL_LOOK_MS) continue;
     lookedMs = Date.now();
     const now = await findJob(env, job.id);
     if (!now || !isOpen(now)) cancel.abort();
   }
-  const { audioMs } = await answer.ended;
   return { bytes: new Uint8Array(await new Blob(pieces as Uint8Array<ArrayBuffer>[]).arrayBuffer()), audioMs };
 }
 
