@@ -28,8 +28,10 @@ export type ServeSettings = EngineSettings & {
   readonly edgePort: number | undefined;
   /** `id:secret`, one or two separated by a blank; the first signs, all verify. Absent: a random one for this process. */
   readonly nodeKeys: string | undefined;
-  /** Bearer token that the edge asks for; absent: none, and `host` must be loopback. */
-  readonly apiKey: string | undefined;
+  /** Settings and secrets of the Worker, beside where the node is. */
+  readonly edgeBindings: Readonly<Record<string, string>>;
+  /** Stores of the Worker; absent: in memory. */
+  readonly dataDirectory: string | undefined;
   /** Where this machine stands. */
   readonly region?: Region | undefined;
   /** Edges elsewhere that shall know of this node, and the address under which they reach it. Absent: only its own edge. */
@@ -71,7 +73,8 @@ export async function serve(settings: ServeSettings): Promise<Running> {
       : await startLocalEdge({
           host: settings.host,
           port: settings.edgePort,
-          bindings: { NODES: node.url.href, REGION: settings.region ?? 'local', NODE_KEYS: keys.map(({ id, secret }) => `${id}:${secret}`).join(' '), ...(settings.apiKey === undefined ? { AUTH: 'off' } : { ADMIN_KEY: settings.apiKey }) },
+          bindings: { NODES: node.url.href, REGION: settings.region ?? 'local', NODE_KEYS: keys.map(({ id, secret }) => `${id}:${secret}`).join(' '), ...settings.edgeBindings },
+          dataDirectory: settings.dataDirectory,
         });
   const describe = (url: string): NodeState => ({
     node: (settings.name ?? new URL(url).host).replaceAll(/[^\w.-]/g, '_').slice(0, 64),

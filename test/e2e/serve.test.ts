@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scratch } from './command.ts';
 
 const MAIN = join(import.meta.dirname, '../../gpu-node/cli/main.ts');
 
@@ -12,10 +13,13 @@ describe('node and edge on one machine', () => {
   let server: ChildProcess;
   let edge: string;
   let node: string;
+  let key: string;
+  const data = scratch();
 
   beforeAll(async () => {
-    server = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--node-port', '0'], { stdio: ['ignore', 'inherit', 'pipe'] });
+    server = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--node-port', '0', '--data', data], { stdio: ['ignore', 'inherit', 'pipe'] });
     for await (const line of createInterface({ input: server.stderr ?? process.stdin })) {
+      key = /^ {2}(cv_\w+)$/.exec(line)?.[1] ?? key;
       edge = /Listening on (http:\S+)/.exec(line)?.[1] ?? edge;
       node = /node: (http:[^)]+)/.exec(line)?.[1] ?? node;
       if (/curl/.test(line)) break;
@@ -28,7 +32,7 @@ describe('node and edge on one machine', () => {
   });
 
   function speak(body: Record<string, unknown>, init: RequestInit = {}): Promise<Response> {
-    return fetch(`${edge}/v1/audio/speech`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), ...init });
+    return fetch(`${edge}/v1/audio/speech`, { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: JSON.stringify(body), ...init });
   }
 
   async function running(): Promise<number> {
@@ -70,7 +74,7 @@ describe('node and edge on one machine', () => {
     const response = await speak({ input: 'hi', voice: 'nobody' });
     expect(response.status).toBe(404);
     expect(((await response.json()) as { error: { code: string } }).error.code).toBe('voice_not_found');
-    const { data } = (await (await fetch(`${edge}/v1/audio/voices`)).json()) as { data: { name: string }[] };
+    const { data } = (await (await fetch(`${edge}/v1/audio/voices`, { headers: { authorization: `Bearer ${key}` } })).json()) as { data: { name: string }[] };
     expect(data.length).toBeGreaterThan(1);
   });
 
