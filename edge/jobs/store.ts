@@ -114,12 +114,13 @@ export async function getSound(env: Env, job: JobRow, number: number, range: { r
 
 export type Finished = { readonly number: number; readonly nowMs: number } & ({ readonly bytes: number; readonly audioMs: number } | { readonly code: string; readonly message: string });
 
-/** A second report of the same segment changes nothing. A job that was cancelled stays so. */
+/** A second report of the same segment changes nothing, nor one that comes after the job was cancelled. */
 export async function finishSegment(env: Env, job: string, finished: Finished): Promise<void> {
+  const stillWanted = "job = ?1 AND number = ?2 AND status = 'waiting' AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND status IN ('queued', 'running'))";
   const segment =
     'bytes' in finished
-      ? env.DB.prepare("UPDATE job_segments SET status = 'done', bytes = ?3, audio_ms = ?4 WHERE job = ?1 AND number = ?2 AND status = 'waiting'").bind(job, finished.number, finished.bytes, finished.audioMs)
-      : env.DB.prepare("UPDATE job_segments SET status = 'failed', error_code = ?3, error_message = ?4 WHERE job = ?1 AND number = ?2 AND status = 'waiting'").bind(job, finished.number, finished.code, finished.message);
+      ? env.DB.prepare(`UPDATE job_segments SET status = 'done', bytes = ?3, audio_ms = ?4 WHERE ${stillWanted}`).bind(job, finished.number, finished.bytes, finished.audioMs)
+      : env.DB.prepare(`UPDATE job_segments SET status = 'failed', error_code = ?3, error_message = ?4 WHERE ${stillWanted}`).bind(job, finished.number, finished.code, finished.message);
   await env.DB.batch([segment, env.DB.prepare("UPDATE jobs SET status = 'running', updated_ms = ? WHERE id = ? AND status IN ('queued', 'running')").bind(finished.nowMs, job)]);
 }
 
