@@ -10,6 +10,8 @@ import type { Answer, Block, Figures, Message, Refusal, Running, Settled } from 
 const BUSY = 4;
 /** A busy tenant's endings are told together this often. */
 const GATHER_MS = 100;
+/** A block is asked for at most this often: what was granted needs time to be spent before more of the limits are out. */
+const WANT_AGAIN_MS = BLOCK_MS / 10;
 /** Waits between sendings of one message; an object that restarts is back within the first. */
 const RETRY_MS = [0, 100, 1000, 5000];
 /** Of them, while a listener waits. */
@@ -44,6 +46,7 @@ export class TenantLease {
   #reportedMs = -Infinity;
   #block: Block = { requests: 0, characters: 0, streams: 0 };
   #blockEndsMs = 0;
+  #wantedMs = 0;
   #figures: Figures = {};
   #entries = new Map<string, Entry>();
   #outbox: Settled[] = [];
@@ -66,8 +69,9 @@ export class TenantLease {
     this.#count(characters);
     if (ask && !this.#spend(characters)) {
       const { granted, refused } = await this.#exchange(send, RETRIES_WAITING, { need: { characters, want: this.#wanted() } });
-      if (!granted) return { ...(refused ?? { code: 'rate_limit_exceeded', what: 'requests', retryAfterMs: BLOCK_MS }), figures: this.#withBlock() };
-      this.#keep({ requests: granted.requests - 1, characters: granted.characters - characters, streams: granted.streams - 1 });
+      if (granted) this.#keep({ requests: granted.requests - 1, characters: granted.characters - characters, streams: granted.streams - 1 });
+      // what is left may be what another request was granted in advance meanwhile
+      else if (!this.#spend(characters)) return { ...(refused ?? { code: 'rate_limit_exceeded', what: 'requests', retryAfterMs: BLOCK_MS }), figures: this.#withBlock() };
     }
     return this.#place(key, characters);
   }
@@ -210,9 +214,11 @@ export class TenantLease {
     return Math.max(this.#second.requests, this.#second.before) >= BUSY;
   }
 
-  /** As much as in the last second, beyond what is still there. */
+  /** As much as in the last second, beyond what is still there. Asked for by one request at a time: many would take everything. */
   #wanted(): Block {
-    if (!this.#busy) return { requests: 0, characters: 0, streams: 0 };
+    const now = Date.now();
+    if (!this.#busy || now - this.#wantedMs < WANT_AGAIN_MS) return { requests: 0, characters: 0, streams: 0 };
+    this.#wantedMs = now;
     const { requests, characters, before, charactersBefore } = this.#second;
     const [expected, expectedCharacters] = requests > before ? [requests, characters] : [before, charactersBefore];
     return { requests: Math.max(0, expected - this.#block.requests), characters: Math.max(0, expectedCharacters - this.#block.characters), streams: Math.max(0, expected - this.#block.streams) };

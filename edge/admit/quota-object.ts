@@ -8,7 +8,7 @@ import { QuotaLedger } from './ledger.ts';
 import type { Answer, Message, UsageRow } from './message.ts';
 
 /** Counts reach the catalogue within this time; until then `usage()` has them. */
-const WRITE_AFTER_MS = 10_000;
+const WRITE_AFTER_MS = 5_000;
 /** The catalogue did not take them. */
 const WRITE_AGAIN_MS = 30_000;
 /** Keys times days in one batch. */

@@ -1,0 +1,51 @@
+/** A Worker with nothing but admission: every request is a speech of the tenant, plan and length that its query names. */
+import { CosyError, isCosyError } from '../../../shared/errors/index.ts';
+import { reserve } from '../../../edge/admit/quota.ts';
+import { settling } from '../../../edge/admit/settling.ts';
+import { usageOf } from '../../../edge/admit/usage.ts';
+import type { Caller, Residency } from '../../../edge/caller.ts';
+import type { Env } from '../../../edge/env.ts';
+
+export { TenantQuota } from '../../../edge/admit/quota-object.ts';
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const query = new URL(request.url).searchParams;
+    const asked = (name: string) => Number(query.get(name) ?? 0);
+    const caller: Caller = { tenant: query.get('tenant') ?? 't', keyId: query.get('key') ?? 'k', kind: 'key', scopes: new Set(), plan: query.get('plan') ?? 'free', residency: (query.get('residency') ?? undefined) as Residency | undefined, bounds: undefined };
+    const limits = new Headers();
+    try {
+      if (query.has('usage')) return Response.json(await usageOf(caller, { from: '2000-01-01', to: '2999-12-31', env }));
+      const reservation = await reserve({ caller, requestId: 'r', characters: asked('characters'), env, limits });
+      const ending = { characters: asked('characters'), audioMs: asked('ms'), complete: !query.has('fails') };
+      if (!query.has('stream')) {
+        for (let i = 0; i < 1 + asked('twice'); i++) await reservation.settle(ending);
+        return new Response('', { headers: limits });
+      }
+      let taken = 0;
+      const counter = { take: () => void (taken += 1), heard: (characters: number) => ({ characters: Math.ceil((characters * taken) / asked('stream')), audioMs: taken * 1000, complete: taken === asked('stream') }) };
+      const parts = settling(pieces(asked('stream'), query.has('breaks')), reservation, counter);
+      return new Response(
+        new ReadableStream<Uint8Array>({
+          async pull(controller) {
+            const { value, done } = await parts.next();
+            if (done) controller.close();
+            else controller.enqueue(value);
+          },
+          cancel: async () => void (await parts.return(undefined)),
+        }, { highWaterMark: 0 }),
+        { headers: limits },
+      );
+    } catch (error) {
+      if (!isCosyError(error)) throw error;
+      if (error.retryAfterMs !== undefined) limits.set('retry-after-ms', String(error.retryAfterMs));
+      return new Response(error.code, { status: error.status, headers: limits });
+    }
+  },
+} satisfies ExportedHandler<Env>;
+
+/** Large ones, so that no buffer on the way takes all of them. */
+async function* pieces(count: number, breaks: boolean): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < count; i++) yield new Uint8Array(256 * 1024);
+  if (breaks) throw new CosyError('generation_failed', 'It broke.');
+}
