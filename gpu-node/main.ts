@@ -119,5 +119,3 @@ function signingKeys(text: string | undefined): [SigningKey, ...SigningKey[]] {
   const [first, ...rest] = parseKeys(text ?? '');
   return [first ?? { id: 'local', secret: randomBytes(32).toString('hex') }, ...rest];
 }
-
-if (import.meta.main) await (await import('./cli/serve.ts')).serveCommand({ port: 8787, nodePort: 8788, host: '127.0.0.1', edge: true });

@@ -170,7 +170,7 @@ async function startSeconds(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
   const port = 20_000 + Math.floor(Math.random() * 20_000);
   const startMs = performance.now();
-  const child = spawn(process.execPath, [join(ROOT, 'gpu-node/main.ts')], { env: { ...process.env, PORT: String(port), COSYVOICE_DATA: folder, COSYVOICE_AUTH: 'off' }, stdio: 'ignore' });
+  const child = spawn(process.execPath, [join(ROOT, 'gpu-node/cli/main.ts'), 'serve'], { env: { ...process.env, PORT: String(port), COSYVOICE_DATA: folder, COSYVOICE_AUTH: 'off' }, stdio: 'ignore' });
   children.push(child);
   for (;;) {
     const answered = await post(`http://127.0.0.1:${port}/v1/audio/speech`, '', { input: 'Hello.' }).catch(() => undefined);
