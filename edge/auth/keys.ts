@@ -31,11 +31,11 @@ export type KeyRecord = Pick<Key, 'id' | 'tenant' | 'scopes' | 'expiresMs' | 're
 /** More keys than any tenant needs; a runaway script is stopped here. */
 const MAX_LIVE_KEYS = 1000;
 
-const known = new Trusted<KeyRecord>({ prefix: 'key/', load: readRecord });
+const known = new Trusted<KeyRecord>('key/1/');
 
 /** By id, from memory where it can be. Throws `store_unavailable`. */
 export function findKey(id: string, env: Env, defer: Defer): Promise<KeyRecord | undefined> {
-  return known.get(id, env, defer);
+  return known.get(id, { copies: env.HOT, load: () => readRecord(id, env), defer });
 }
 
 /** True when `findKey` answers from memory. */
@@ -68,7 +68,7 @@ export async function createKey(wanted: CreateKey, actor: Actor, env: Env): Prom
   const made = await newKey();
   const key: Key = { id: made.id, ...wanted, createdMs: Date.now(), revokedMs: undefined, lastUsed: undefined, replaces: undefined };
   await env.DB.batch([insertion(key, made, env), auditRow(env, { what: 'key.created', subject: key.id }, { ...actor, tenant: tenant.id })]);
-  await known.set(key.id, toRecord(key, made.hash, tenant), env);
+  await known.set(key.id, toRecord(key, made.hash, tenant), env.HOT);
   return { key, secret: made.key };
 }
 
@@ -115,7 +115,7 @@ export async function rotateKey({ id, tenant, overlapMs, actor, env }: RotateKey
     auditRow(env, { what: 'key.rotated', subject: id }, { ...actor, tenant }),
     auditRow(env, { what: 'key.created', subject: key.id }, { ...actor, tenant }),
   ]);
-  await Promise.all([publish(old, env), readRecord(key.id, env).then((record) => record && known.set(key.id, record, env))]);
+  await Promise.all([publish(old, env), readRecord(key.id, env).then((record) => record && known.set(key.id, record, env.HOT))]);
   return { key, secret: made.key, old: toKey(old) };
 }
 
@@ -146,7 +146,7 @@ async function readRecord(id: string, env: Env): Promise<KeyRecord | undefined> 
 /** Makes a changed row the one that this isolate and KV know. */
 async function publish(row: KeyRow, env: Env): Promise<void> {
   const tenant = await readTenant(row.tenant, env);
-  if (tenant) await known.set(row.id, toRecord(toKey(row), row.hash, tenant), env);
+  if (tenant) await known.set(row.id, toRecord(toKey(row), row.hash, tenant), env.HOT);
 }
 
 function insertion(key: Key, { hash }: NewKey, env: Env): D1PreparedStatement {

@@ -14,11 +14,11 @@ export type Actor = { readonly caller: Caller; readonly requestId: string };
 /** Of requests without a tenant: the operator's own, and the one that the first start on one machine makes. */
 export const DEFAULT_TENANT = 'default';
 
-const known = new Trusted<Tenant>({ prefix: 'tenant/', load: readTenant });
+const known = new Trusted<Tenant>('tenant/1/');
 
 /** From memory where it can be. Throws `store_unavailable`. */
 export function findTenant(id: string, env: Env, defer: Defer): Promise<Tenant | undefined> {
-  return known.get(id, env, defer);
+  return known.get(id, { copies: env.HOT, load: () => readTenant(id, env), defer });
 }
 
 /** Straight from the database. */
@@ -43,7 +43,7 @@ export async function createTenant({ id, plan, residency }: Omit<Tenant, 'create
     if (await readTenant(id, env)) throw new CosyError('already_exists', `The tenant ${JSON.stringify(id)} exists already: change it with PATCH.`, { param: 'id' });
     throw error;
   }
-  await known.set(id, tenant, env);
+  await known.set(id, tenant, env.HOT);
   return tenant;
 }
 
@@ -54,7 +54,7 @@ export async function changeTenant(id: string, change: { readonly plan?: string 
   const tenant = { ...before, plan: change.plan ?? before.plan, residency: change.residency === undefined ? before.residency : (change.residency ?? undefined) };
   const update = env.DB.prepare('UPDATE tenants SET plan = ?, residency = ? WHERE id = ?').bind(tenant.plan, tenant.residency ?? null, id);
   await env.DB.batch([update, auditRow(env, { what: 'tenant.changed', subject: id }, { ...actor, tenant: id })]);
-  await known.set(id, tenant, env);
+  await known.set(id, tenant, env.HOT);
   return tenant;
 }
 

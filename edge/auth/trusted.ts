@@ -7,15 +7,22 @@
  * (`STALE_MS`): better a key revoked during an outage than no service.
  */
 import { CosyError } from '../../shared/errors/index.ts';
-import type { Env } from '../env.ts';
 
 /** Work that goes on after the answer (`ExecutionContext.waitUntil`). */
 export type Defer = (work: Promise<unknown>) => void;
 
-export type TrustedSettings<T> = {
-  /** Of its entries in KV. */
-  readonly prefix: string;
-  readonly load: (id: string, env: Env) => Promise<T | undefined>;
+/** Copies that all isolates share, as KV has them. */
+export type Copies = {
+  get(key: string, type: 'json'): Promise<unknown>;
+  put(key: string, value: string, options: { readonly expirationTtl: number }): Promise<void>;
+};
+
+/** Of one request. */
+export type Sources<T> = {
+  readonly copies: Copies;
+  /** Asks the database. */
+  readonly load: (id: string) => Promise<T | undefined>;
+  readonly defer: Defer;
 };
 
 type Entry<T> = { readonly value: T | undefined; readonly askedMs: number; retryMs: number };
@@ -34,12 +41,13 @@ const D1_WAIT_MS = 3_000;
 const MAX_ENTRIES = 10_000;
 
 export class Trusted<T extends object> {
-  readonly #settings: TrustedSettings<T>;
+  readonly #prefix: string;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry<T>>();
 
-  constructor(settings: TrustedSettings<T>) {
-    this.#settings = settings;
+  /** `prefix`: of the names of its shared copies, with the version of what they hold. */
+  constructor(prefix: string) {
+    this.#prefix = prefix;
   }
 
   /** True when `get` will not ask D1 in the foreground because this isolate knows, be it that there is none. */
@@ -49,22 +57,22 @@ export class Trusted<T extends object> {
   }
 
   /** Undefined: there is none. Throws `store_unavailable` when the database does not answer and nothing is known. */
-  async get(id: string, env: Env, defer: Defer): Promise<T | undefined> {
+  async get(id: string, sources: Sources<T>): Promise<T | undefined> {
     const nowMs = Date.now();
     const entry = this.#entries.get(id);
-    if (!entry || !isBelieved(entry, nowMs)) return this.#ask(id, entry, env, defer);
+    if (!entry || !isBelieved(entry, nowMs)) return this.#ask(id, entry, sources);
     this.#keep(id, entry);
     if (entry.value && nowMs - entry.askedMs > REFRESH_MS && nowMs > entry.retryMs) {
       entry.retryMs = nowMs + RETRY_MS;
-      defer(this.#load(id, entry, env).catch(() => {}));
+      sources.defer(this.#load(id, entry, sources).catch(() => {}));
     }
     return entry.value;
   }
 
   /** After a change that was written: known here at once, elsewhere within a minute. */
-  async set(id: string, value: T, env: Env): Promise<void> {
+  async set(id: string, value: T, copies: Copies): Promise<void> {
     this.#keep(id, { value, askedMs: Date.now(), retryMs: 0 });
-    await this.#publish(id, env);
+    await this.#publish(id, copies);
   }
 
   /** Changes copies in this isolate only. */
@@ -72,40 +80,42 @@ export class Trusted<T extends object> {
     for (const [id, { value, askedMs }] of this.#entries) if (value && matches(value)) this.#entries.set(id, { value: changed(value), askedMs, retryMs: 0 });
   }
 
-  async #ask(id: string, known: Entry<T> | undefined, env: Env, defer: Defer): Promise<T | undefined> {
+  async #ask(id: string, known: Entry<T> | undefined, sources: Sources<T>): Promise<T | undefined> {
     const nowMs = Date.now();
-    const kept = await within(KV_WAIT_MS, env.HOT.get<Entry<T>>(this.#settings.prefix + id, 'json')).catch(() => null);
+    const kept = (await within(KV_WAIT_MS, sources.copies.get(this.#prefix + id, 'json')).catch(() => null)) as Entry<T> | null;
+    const current = this.#entries.get(id);
+    if (current !== undefined && current !== known && isBelieved(current, nowMs)) return current.value;
     if (kept && isBelieved(kept, nowMs)) {
       this.#keep(id, { value: kept.value, askedMs: kept.askedMs, retryMs: 0 });
       return kept.value;
     }
     try {
-      const value = await this.#load(id, known, env);
-      if (value) defer(this.#publish(id, env));
+      const value = await this.#load(id, current, sources);
+      if (value) sources.defer(this.#publish(id, sources.copies));
       return value;
     } catch (error) {
-      const last = known?.value ? known : kept;
+      const last = current?.value ? current : kept;
       if (!last?.value || nowMs - last.askedMs > STALE_MS) throw new CosyError('store_unavailable', 'The database does not answer: try again in a few seconds.', { cause: error, retryAfterMs: RETRY_MS });
-      this.#keep(id, { value: last.value, askedMs: last.askedMs, retryMs: nowMs + RETRY_MS });
+      if (this.#entries.get(id) === current) this.#keep(id, { value: last.value, askedMs: last.askedMs, retryMs: Date.now() + RETRY_MS });
       return last.value;
     }
   }
 
   /** A change made here while the database was asked is newer than its answer. */
-  async #load(id: string, known: Entry<T> | undefined, env: Env): Promise<T | undefined> {
+  async #load(id: string, known: Entry<T> | undefined, { load }: Sources<T>): Promise<T | undefined> {
     const askedMs = Date.now();
-    const value = await within(D1_WAIT_MS, this.#settings.load(id, env));
+    const value = await within(D1_WAIT_MS, load(id));
     const current = this.#entries.get(id);
     if (current !== undefined && current !== known) return current.value;
     this.#keep(id, { value, askedMs, retryMs: 0 });
     return value;
   }
 
-  async #publish(id: string, env: Env): Promise<void> {
+  async #publish(id: string, copies: Copies): Promise<void> {
     const entry = this.#entries.get(id);
     if (!entry?.value) return;
     const { value, askedMs } = entry;
-    await env.HOT.put(this.#settings.prefix + id, JSON.stringify({ value, askedMs }), { expirationTtl: STALE_MS / 1000 }).catch(() => {});
+    await copies.put(this.#prefix + id, JSON.stringify({ value, askedMs }), { expirationTtl: STALE_MS / 1000 }).catch(() => {});
   }
 
   #keep(id: string, entry: Entry<T>): void {
@@ -124,11 +134,14 @@ function isBelieved({ value, askedMs, retryMs = 0 }: Partial<Entry<unknown>>, no
 
 /** A store that hangs is a store that failed. */
 async function within<V>(limitMs: number, work: Promise<V>): Promise<V> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error('late')), limitMs)));
+  let stop = () => {};
+  const late = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => reject(new Error('late')), limitMs);
+    stop = () => clearTimeout(timer);
+  });
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }
