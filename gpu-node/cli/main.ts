@@ -110,6 +110,13 @@ withDevice(withGraphs(program.command('bench')))
   .option('--python <path>', 'Python that can run the official code', 'python3')
   .action(run(async () => (await import('./bench.ts')).benchCommand));
 
+program
+  .command('backup')
+  .description('copy the data of `serve`, whole, also while it runs')
+  .argument('<dir>', 'a new folder')
+  .option('--data <dir>', 'the data directory (default: .data)')
+  .action(run(async () => (await import('./backup.ts')).backupCommand));
+
 withDevice(withCache(program.command('doctor'))).description('what is installed, which providers load, what would be used').action(run(async () => (await import('./doctor.ts')).doctorCommand));
 
 withDevice(withGraphs(program.command('serve')))
