@@ -53,7 +53,7 @@ type Pending = { readonly item: (value: unknown) => void; readonly end: (value: 
 class CallingSide<T extends Methods> implements Thread<T> {
   readonly #thread: ThreadOptions;
   #worker: Worker | undefined;
-  #pending = new Map<number, Pending>();
+  #pending = new Map<number, Pending & { readonly worker: Worker }>();
   #nextId = 1;
   #closed = false;
 
@@ -124,7 +124,7 @@ class CallingSide<T extends Methods> implements Thread<T> {
       queueMicrotask(() => pending.error(new CosyError('cancelled', 'The request was cancelled.')));
       return () => {};
     }
-    this.#pending.set(id, pending);
+    this.#pending.set(id, { ...pending, worker });
     signal?.addEventListener('abort', abort, { once: true });
     const moved = args instanceof Transfer ? args : new Transfer(args, []);
     worker.postMessage({ id, method, args: moved.value } satisfies Request, moved.list);
@@ -150,10 +150,11 @@ class CallingSide<T extends Methods> implements Thread<T> {
 
   #fail(worker: Worker, cause: Error | undefined): void {
     if (this.#worker === worker) this.#worker = undefined;
-    const open = [...this.#pending.values()];
-    this.#pending.clear();
+    // an error comes before the exit, and a fresh thread may be at work in between
+    const open = [...this.#pending].filter(([, pending]) => pending.worker === worker);
+    for (const [id] of open) this.#pending.delete(id);
     const message = this.#closed ? 'The node is shutting down: try again.' : `The ${this.#thread.name} thread stopped unexpectedly and is being restarted: try again.`;
-    for (const pending of open) pending.error(isCosyError(cause) ? cause : new CosyError(this.#closed ? 'draining' : 'internal_error', message, { cause }));
+    for (const [, pending] of open) pending.error(isCosyError(cause) ? cause : new CosyError(this.#closed ? 'draining' : 'internal_error', message, { cause }));
   }
 }
 

@@ -10,6 +10,7 @@ export type Sample = {
   aborts: (args: null) => number;
   fail: (args: null) => number;
   die: (args: null) => number;
+  explode: (args: null) => Promise<number>;
 };
 
 serveThread<{ offset: number }, Sample>(async ({ offset }) => {
@@ -35,5 +36,11 @@ serveThread<{ offset: number }, Sample>(async ({ offset }) => {
       throw new CosyError('voice_not_found', 'There is no voice x.');
     },
     die: () => process.exit(7),
+    explode: () => {
+      setImmediate(() => {
+        throw new Error('outside of any call');
+      });
+      return new Promise<number>(() => {});
+    },
   };
 });

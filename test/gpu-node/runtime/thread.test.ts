@@ -53,4 +53,15 @@ describe('calls into a worker thread', () => {
     }).rejects.toMatchObject({ code: 'internal_error' });
     expect(await thread.call('double', { value: 1 })).toBe(3);
   });
+
+  it('survives what is thrown outside of any call, and does not blame the fresh thread for it', async () => {
+    for (let i = 0; i < 3; i++) {
+      const open = thread.stream('forever', null);
+      await open.next();
+      await expect(thread.call('explode', null)).rejects.toMatchObject({ code: 'internal_error', retryable: true });
+      await expect(Array.fromAsync(open)).rejects.toMatchObject({ code: 'internal_error' });
+      // the old thread has not gone yet
+      expect(await thread.call('double', { value: i })).toBe(2 * i + 1);
+    }
+  });
 });
