@@ -37,7 +37,7 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
     ...convertV4MiniflareOptions({
       modules: [{ type: 'ESModule', path: 'worker.js', contents: script }],
       compatibilityDate: COMPATIBILITY_DATE,
-      compatibilityFlags: ['nodejs_compat'],
+      compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
       bindings: { ...bindings },
       d1Databases: ['DB'],
       kvNamespaces: ['HOT'],
