@@ -87,6 +87,7 @@ export interface FlowStream {
   close(): void;
 }
 
+/** How a stream is cut into blocks. */
 export type FlowStreamOptions = {
   /**
    * Ends of additional blocks, in tokens of speech (without the prompt): the frames before them come out as soon as they have

@@ -2,6 +2,7 @@
  * What the flow remembers between blocks. A state is never changed after it was made: a block makes a new one that shares
  * the pages of the old, so one voice's state serves any number of streams at once and appending copies nothing.
  */
+import { CosyError } from '../../shared/errors/index.ts';
 import { guidanceRows, newNames, pageNames } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
@@ -29,6 +30,8 @@ export type EncoderState = (typeof ENCODER_STATES)[number];
 /** Free pages kept for the next block: one is filled while the others of a stream are read; more of them when they are small. */
 const FREE_PAGES = 2;
 const FREE_BYTES = 64e6;
+/** A request that finds no memory may come again after this. */
+const RETRY_MS = 2000;
 
 /**
  * Memory of pages that nobody reads any more. A page is hundreds of megabytes at full size; memory that was written before
@@ -44,7 +47,7 @@ export class PagePool {
     this.type = type;
   }
 
-  /** A page with undefined contents. */
+  /** A page with undefined contents. Throws `overloaded` when there is no memory for it. */
   take(frames: number, steps: number): Page {
     const at = this.#free.findIndex((page) => page.frames === frames && page.tensors[0]?.dims[0] === steps);
     return (at < 0 ? undefined : this.#free.splice(at, 1)[0]) ?? newPage(this.#config, { frames, steps, type: this.type });
@@ -119,11 +122,19 @@ function newPage(config: FlowConfig, { frames, steps, type }: { readonly frames:
   const dims = [steps, guidanceRows(config), heads, frames, headDim];
   const size = dims.reduce((product, side) => product * side, 1);
   const count = newNames(pastSizes(config).attentions).length;
-  const memory = new ArrayBuffer(size * count * (type === 'float32' ? 4 : 2));
+  const memory = allocate(size * count * (type === 'float32' ? 4 : 2));
   const tensors = Array.from({ length: count }, (_, index): Tensor =>
     type === 'float32' ? { type, dims, data: new Float32Array(memory, 4 * size * index, size) } : { type, dims, data: new Float16Array(memory, 2 * size * index, size) },
   );
   return { frames, tensors };
+}
+
+function allocate(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (error) {
+    throw new CosyError('overloaded', `This node has no memory for another stream: try again in ${RETRY_MS / 1000} s.`, { cause: error, retryAfterMs: RETRY_MS });
+  }
 }
 
 function pageValues(config: FlowConfig, frames: number, steps: number): number {
