@@ -274,6 +274,29 @@ describe('one request', () => {
     expect(events.at(-1)).toMatchObject({ kind: 'end', reason: 'loop' });
   });
 
+  it('is stopped by the guards as they are when its decoding gets stuck, long before its limit', async () => {
+    await open();
+    let stopped = 0;
+    // without chance and second draws some of them get stuck
+    for (let seed = 0; seed < 8; seed++) {
+      const tokens: number[] = [];
+      let reason = '';
+      for await (const event of generate(model, request(seed, { minTokens: 600, maxTokens: 600, guards: {}, sampling: { topK: 1, tauR: 100 } }))) {
+        if (event.kind === 'token') tokens.push(event.token);
+        if (event.kind === 'end') reason = event.reason;
+      }
+      const last = tokens.length - 40;
+      const repeats = Array.from({ length: 100 }, (_, i) => i + 1).some((period) => tokens.slice(last).every((token, i) => token === tokens[last + i - period]));
+      // stuck and stopped, or neither
+      expect([seed, reason]).toEqual([seed, repeats ? expect.stringMatching(/^(loop|silence)$/) : 'length']);
+      if (repeats) {
+        stopped += 1;
+        expect(tokens.length).toBeLessThan(600);
+      }
+    }
+    expect(stopped).toBeGreaterThan(0);
+  });
+
   it('ends when the cache has no more positions, and is refused when its prompt alone needs them', async () => {
     await open({ maxPositions: 64 });
     const wanted = request(9, { promptText: ids(), promptSpeech: ids(), minTokens: 500, maxTokens: 500 });
