@@ -13,7 +13,9 @@ import type { Precision, Stage } from './graphs/network.ts';
 import type { Device } from './runtime/session.ts';
 import { startThread } from './runtime/thread.ts';
 import type { Thread } from './runtime/thread.ts';
-import type { AcousticMethods, AcousticStats, PreparedVoice } from './schedule/acoustic-thread.ts';
+import type { AcousticMethods, AcousticStats } from './schedule/acoustic-thread.ts';
+import type { MadeVoice, Recording } from './schedule/enrolment.ts';
+import type { PreparedVoice } from './schedule/voice-shelf.ts';
 import { Seeds } from './schedule/reading.ts';
 import type { SourceLimits, TextPiece } from './schedule/source.ts';
 import type { TokenMethods, TokenStats } from './schedule/tokens-thread.ts';
@@ -78,6 +80,12 @@ export interface Engine {
   speak(request: EngineRequest, signal: AbortSignal): Speech;
   /** Voice conversion: `source` (an audio file's bytes) in the given voice. */
   convert(request: ConvertRequest, signal: AbortSignal): Speech;
+  /** Of the checkpoint: voice prompts of another one mean nothing to this. */
+  readonly modelRevision: string;
+  /** A recording → its stored form, which `speak` takes by key. Throws what is wrong with it, `audio_unsuitable` with what to do. */
+  makeVoice(recording: Recording, signal: AbortSignal): Promise<MadeVoice>;
+  /** Nothing of the voice is left here, but in streams under way. */
+  forgetVoice(key: string): Promise<void>;
   /** What is held right now: rows, streams, bytes. */
   stats(): Promise<EngineStats>;
   /** Ends a thread that hangs; its requests fail with a retryable error and the next one starts a fresh thread. */
@@ -176,6 +184,18 @@ class ThreadedEngine implements Engine {
     yield { samples, speechTokens: [...speechTokens] };
   }
 
+  get modelRevision(): string {
+    return this.#checkpoint.hash;
+  }
+
+  makeVoice(recording: Recording, signal: AbortSignal): Promise<MadeVoice> {
+    return this.#threads.acoustic.call('make', recording, signal);
+  }
+
+  forgetVoice(key: string): Promise<void> {
+    return this.#threads.acoustic.call('forget', { key });
+  }
+
   async stats(): Promise<EngineStats> {
     const [tokens, acoustic] = await Promise.all([this.#threads.tokens.call('stats', null), this.#threads.acoustic.call('stats', null)]);
     return { tokens, acoustic };
@@ -188,7 +208,12 @@ class ThreadedEngine implements Engine {
   async #prepare(voice: JobVoice | undefined, tenant: string | undefined, signal: AbortSignal): Promise<PreparedVoice> {
     if (voice?.kind === 'clip') {
       const audio = Buffer.from(voice.audio, 'base64');
-      return this.#threads.acoustic.call('enroll', { audio, transcript: voice.transcript, tenant: tenant ?? 'local' }, signal);
+      return this.#threads.acoustic.call('imitate', { audio, transcript: voice.transcript, tenant: tenant ?? 'local' }, signal);
+    }
+    if (voice?.kind === 'prompt') {
+      // keys name their owner: a job of another tenant that names this one is a mistake at the edge, and not served
+      if (tenant !== undefined && !voice.key.startsWith(`${tenant}/`)) throw new CosyError('voice_not_found', 'There is no such voice.', { param: 'voice' });
+      return this.#threads.acoustic.call('hold', { key: voice.key, bytes: voice.bytes === undefined ? undefined : Buffer.from(voice.bytes, 'base64') }, signal);
     }
     const { speakers } = this.#checkpoint;
     const name = voice === undefined || voice.name === 'default' ? speakers.keys().next().value : voice.name;

@@ -12,7 +12,7 @@ export type NodeMetrics = ReturnType<typeof nodeMetrics>;
 /** What the engine holds, read when the metrics are asked for. */
 export type HeldStats = {
   readonly tokens: { readonly rows: number; readonly waiting: number; readonly cacheBytes: number };
-  readonly acoustic: { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number };
+  readonly acoustic: { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number; readonly blocks: number; readonly blockRuns: number };
 };
 
 const SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -2,36 +2,32 @@
  * Thread of sound: speech tokens → mel → samples, and recordings → voices. Holds what a voice costs to make (its prompt and
  * the flow's state after it), shared read-only by every request that uses the voice.
  */
+import { totalmem } from 'node:os';
 import type { Checkpoint, ModelConfig, StoredSpeaker } from '../checkpoint/types.ts';
 import type { Precision, Stage } from '../graphs/network.ts';
 import { openFlow } from '../mel/index.ts';
-import type { Flow, FlowStream, FlowVoice } from '../mel/index.ts';
+import type { Flow, FlowVoice } from '../mel/index.ts';
 import { graphOpener } from '../runtime/session.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import { Transfer, serveThread } from '../runtime/thread.ts';
-import { TempoStretch, openVocoder } from '../wave/index.ts';
-import type { Vocoder, VocoderStream } from '../wave/index.ts';
-import { decodePrompt, makeVoicePrompt, openVoiceSessions, speechTokens } from '../voice/index.ts';
+import { openVocoder } from '../wave/index.ts';
+import type { Vocoder } from '../wave/index.ts';
+import { decodePrompt, openVoiceSessions, speechTokens } from '../voice/index.ts';
 import type { VoiceSessions } from '../voice/index.ts';
-import { voiceKey } from '../../shared/voice-prompt/index.ts';
-import { CosyError } from '../../shared/errors/index.ts';
+import { Streams, defaultBudgetBytes } from './streams.ts';
 import { Turns } from './turns.ts';
+import { Enrolment } from './enrolment.ts';
+import type { MadeVoice, Recording } from './enrolment.ts';
 import { VoiceShelf } from './voice-shelf.ts';
+import type { PreparedVoice } from './voice-shelf.ts';
 
 export type AcousticThreadOptions = SessionOptions & {
   readonly config: ModelConfig;
   readonly directories: Readonly<Record<Stage, string>>;
   readonly precisions: Readonly<Record<Stage, Precision>>;
   readonly source: Pick<Checkpoint, 'campplusPath' | 'speechTokenizerPath' | 'hash'>;
-};
-
-/** What the spine needs to know of a voice; the rest stays in this thread under `key`. */
-export type PreparedVoice = {
-  readonly key: string;
-  readonly hasPrompt: boolean;
-  readonly transcript: { readonly text?: string | undefined; readonly ids?: readonly number[] | undefined } | undefined;
-  /** Prompt tokens for the language model. */
-  readonly speechTokens: readonly number[];
+  /** What voices and streams may hold together; half of the memory when absent. */
+  readonly budgetBytes?: number;
 };
 
 export type Voicing = {
@@ -50,7 +46,8 @@ export type Spent = { readonly turnMs: number; readonly melMs: number; readonly 
 /** Samples at the model's rate, and how many more tokens make the next ones. */
 export type Pushed = Spent & { readonly samples: Float32Array; readonly needed: number };
 
-export type AcousticStats = { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number };
+/** `voices`: keys on the shelf, the latest used first. `blocks` went through the flow in `blockRuns` runs: those of several requests share one. */
+export type AcousticStats = { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number; readonly promptBytes: number; readonly voices: readonly string[]; readonly blocks: number; readonly blockRuns: number };
 
 /** When the listener's sound runs out, in milliseconds since the epoch; the nearest deadline runs first. */
 export type Deadline = { readonly deadlineMs: number };
@@ -58,17 +55,21 @@ export type Deadline = { readonly deadlineMs: number };
 export type AcousticMethods = {
   ready: (args: null) => Promise<void>;
   preset: (speaker: StoredSpeaker) => PreparedVoice;
-  enroll: (args: { readonly audio: Uint8Array; readonly transcript: string | undefined; readonly tenant: string }, signal: AbortSignal) => Promise<PreparedVoice>;
+  /** A recording for one request. */
+  imitate: (args: Recording, signal: AbortSignal) => Promise<PreparedVoice>;
+  /** A recording for a store. */
+  make: (args: Recording, signal: AbortSignal) => Promise<Transfer<MadeVoice>>;
+  /** A stored prompt; bytes are needed when it is not on the shelf. */
+  hold: (args: { readonly key: string; readonly bytes: Uint8Array | undefined }) => Promise<PreparedVoice>;
+  forget: (args: { readonly key: string }) => void;
   speechTokens: (args: { readonly audio: Uint8Array }) => Promise<Int32Array>;
   whole: (args: Voicing & Deadline & { readonly speechTokens: readonly number[] }, signal: AbortSignal) => Promise<Transfer<Pushed>>;
-  /** `id` is the caller's and new; `close` frees it, also when `open` failed or was cancelled. */
-  open: (args: Voicing & Deadline & { readonly id: number }, signal: AbortSignal) => Promise<{ readonly needed: number }>;
+  /** `id` is the caller's and new; `close` frees it, also when `open` failed or was cancelled. `early`: a listener waits for the first sound. */
+  open: (args: Voicing & Deadline & { readonly id: number; readonly early: boolean }, signal: AbortSignal) => Promise<{ readonly needed: number }>;
   push: (args: Deadline & { readonly id: number; readonly speechTokens: readonly number[]; readonly last: boolean }, signal: AbortSignal) => Promise<Transfer<Pushed>>;
   close: (args: { readonly id: number }) => Promise<void>;
   stats: (args: null) => AcousticStats;
 };
-
-type Stream = { readonly flow: FlowStream; readonly tempo: TempoStretch | undefined; readonly wave: VocoderStream };
 
 serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
   const { config, directories, source } = options;
@@ -82,7 +83,9 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
 
   const shelf = new VoiceShelf(flow);
   const turns = new Turns();
-  const streams = new Map<number, Stream>();
+  const enrolment = new Enrolment({ config, modelRevision: source.hash, shelf, turns, sessions });
+  const budgetBytes = options.budgetBytes ?? defaultBudgetBytes(totalmem(), process.constrainedMemory());
+  const streams = new Streams({ flow, vocoder, turns, budgetBytes, shrinkVoices: (bytes) => shelf.shrink(bytes) });
 
   return {
     ready: async () => {},
@@ -90,19 +93,15 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
     preset(speaker) {
       const { name, embedding, prompt } = speaker;
       const key = `preset/${name}`;
-      shelf.put(key, { embedding, prompt: prompt && { speechTokens: prompt.flowSpeechTokens, mel: prompt.mel } });
       const transcript = prompt && (prompt.text !== undefined || prompt.textIds) ? { text: prompt.text, ids: prompt.textIds && [...prompt.textIds] } : undefined;
-      return { key, hasPrompt: prompt !== undefined, transcript, speechTokens: [...(prompt?.llmSpeechTokens ?? [])] };
+      const prepared = { key, hasPrompt: prompt !== undefined, transcript, speechTokens: [...(prompt?.llmSpeechTokens ?? [])] };
+      return shelf.put({ embedding, prompt: prompt && { speechTokens: prompt.flowSpeechTokens, mel: prompt.mel }, prepared });
     },
 
-    async enroll({ audio, transcript, tenant }, signal) {
-      const clip = await decodePrompt(audio);
-      const key = `clip/${await voiceKey({ tenant, transcript: transcript ?? '', modelRevision: source.hash }, clip)}`;
-      const opened = await sessions();
-      const made = await turns.run(Date.now(), () => makeVoicePrompt({ ...clip, transcript: transcript ?? '', sessions: opened }), signal);
-      shelf.put(key, { embedding: made.embedding, prompt: { speechTokens: made.flowSpeechTokens, mel: made.mel } });
-      return { key, hasPrompt: true, transcript: transcript === undefined ? undefined : { text: transcript }, speechTokens: [...made.llmSpeechTokens] };
-    },
+    imitate: (recording, signal) => enrolment.imitate(recording, signal),
+    make: (recording, signal) => enrolment.make(recording, signal),
+    hold: (stored) => enrolment.hold(stored),
+    forget: ({ key }) => shelf.forget(key),
 
     async speechTokens({ audio }) {
       return speechTokens(await sessions(), await decodePrompt(audio));
@@ -124,52 +123,31 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
       );
     },
 
-    open({ id, key, seed, speed, steps, prompt, deadlineMs }, signal) {
+    open({ id, key, seed, speed, steps, prompt, early, deadlineMs }, signal) {
       return turns.run(
         deadlineMs,
         async () => {
+          streams.reserve();
           const state = await shelf.state(key, { prompt, steps });
           // cancelled meanwhile: its `close` has been here or is behind this
           signal.throwIfAborted();
-          const stream: Stream = {
-            flow: flow.stream(state),
-            tempo: speed === 1 ? undefined : new TempoStretch(config.flow.melBins, speed),
-            wave: vocoder.stream({ noise: { seed } }),
-          };
-          streams.set(id, stream);
-          return { needed: stream.flow.needed };
+          return { needed: streams.open(state, { id, seed, speed, early }) };
         },
         signal,
       );
     },
 
-    push({ id, speechTokens: tokens, last, deadlineMs }, signal) {
-      const clock = new Clock();
-      return turns.run(
-        deadlineMs,
-        async () => {
-          clock.lap('turnMs');
-          const stream = streams.get(id);
-          if (!stream) throw new CosyError('internal_error', 'The stream was closed.');
-          const mel = await stream.flow.push(Int32Array.from(tokens), { last });
-          clock.lap('melMs');
-          const samples = await stream.wave.push(stream.tempo ? stream.tempo.push(mel, { last }) : mel, { last });
-          clock.lap('waveMs');
-          return new Transfer({ samples, needed: last ? 0 : stream.flow.needed, ...clock.laps }, [samples.buffer]);
-        },
-        signal,
-      );
+    async push(args, signal) {
+      const made = await streams.push({ ...args, signal });
+      return new Transfer(made, [made.samples.buffer]);
     },
 
     // in turn, so that no run is using what is given back
     close({ id }) {
-      return turns.run(-Infinity, async () => {
-        streams.get(id)?.flow.close();
-        streams.delete(id);
-      });
+      return turns.run(-Infinity, async () => streams.close(id));
     },
 
-    stats: () => ({ streams: streams.size, queued: turns.queued, voiceBytes: shelf.bytes, streamBytes: [...streams.values()].reduce((sum, stream) => sum + stream.flow.bytes, 0), voiceHits: shelf.hits, voiceMisses: shelf.misses }),
+    stats: () => ({ streams: streams.count, queued: turns.queued, voiceBytes: shelf.bytes, streamBytes: streams.bytes, voiceHits: shelf.hits, voiceMisses: shelf.misses, promptBytes: shelf.promptBytes, voices: shelf.keys(), blocks: turns.shared.items, blockRuns: turns.shared.turns }),
   };
 });
 
@@ -184,8 +162,9 @@ class Clock {
   }
 }
 
-/** Half a second of silence through both networks. */
+/** Half a second of silence through both networks, and the measurement that decides about batches. */
 async function warmUp(flow: Flow, vocoder: Vocoder, config: ModelConfig): Promise<void> {
   const voice: FlowVoice = { embedding: new Float32Array(config.speakerDim) };
   await vocoder.offline(await flow.offline({ ...voice, speechTokens: new Int32Array(12), steps: 1 }), { noise: { seed: 0 } });
+  await flow.prepareBatches();
 }

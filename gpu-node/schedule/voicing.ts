@@ -46,8 +46,8 @@ export async function* voiceWhole(reads: AsyncIterable<Read>, { index, resumed, 
 let nextStream = 1;
 
 /**
- * In blocks, while tokens are made. Tokens are given with the first sample that is not trimmed, so until then the sentence
- * can be begun again. The further ahead of the listener, the more blocks go into one run.
+ * In blocks, while tokens are made; the first one of a request is shorter. Tokens are given with the first sample that is not
+ * trimmed, so until then the sentence can be begun again. The further ahead of the listener, the more blocks go into one run.
  */
 export async function* voiceInBlocks(reads: AsyncIterable<Read>, { index, resumed, ...voicing }: Sentence, context: VoicingContext): AsyncGenerator<Voiced> {
   const { acoustic, sampleRateHz, blockTokens, seeds, trace, playback, signal } = context;
@@ -60,7 +60,7 @@ export async function* voiceInBlocks(reads: AsyncIterable<Read>, { index, resume
   let sent = false;
   let voiced = 0;
   const open = async () => {
-    wanted = (await acoustic.call('open', { ...voicing, id, seed: seeds.of(index), deadlineMs: playback.deadlineMs }, signal)).needed;
+    wanted = (await acoustic.call('open', { ...voicing, id, early: index === 0, seed: seeds.of(index), deadlineMs: playback.deadlineMs }, signal)).needed;
   };
   const push = async (last: boolean): Promise<Voiced | undefined> => {
     const speechTokens = waiting;

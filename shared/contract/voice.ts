@@ -55,7 +55,7 @@ export function readEnvelope<T>(envelope: Uint8Array, schema: z.ZodType<T>): { r
   const size = envelope.length < 4 ? Infinity : new DataView(envelope.buffer, envelope.byteOffset, envelope.byteLength).getUint32(0, true);
   if (size > MAX_JSON_BYTES || 4 + size > envelope.length) throw new CosyError('invalid_value', 'The message between edge and node is cut off.');
   try {
-    return { value: schema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(envelope.subarray(4, 4 + size)))), bytes: envelope.subarray(4 + size) };
+    return { value: schema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(envelope.subarray(4, 4 + size)))), bytes: envelope.subarray(4 + size) };
   } catch (cause) {
     throw new CosyError('invalid_value', 'The message between edge and node has a wrong form.', { cause });
   }

@@ -34,6 +34,7 @@ export const ERRORS = {
   voice_prompt_invalid: invalid,
   voice_prompt_needed: { status: 409, retryable: true, exit: 1 },
   consent_required: { status: 422, retryable: false, exit: 2 },
+  consent_in_use: { status: 409, retryable: false, exit: 2 },
   url_refused: invalid,
   body_too_large: { status: 413, retryable: false, exit: 2 },
   unsupported_media_type: { status: 415, retryable: false, exit: 2 },

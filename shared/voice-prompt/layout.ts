@@ -140,7 +140,7 @@ function checkSizes(headerBytes: number, bodyBytes: number): void {
 function readHeader(bytes: Uint8Array, headerBytes: number): VoicePromptHeader {
   if (bytes.length < PREAMBLE_BYTES + headerBytes) throw invalid('it is cut off');
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + headerBytes));
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + headerBytes));
     return parseHeader(JSON.parse(text));
   } catch (error) {
     if (error instanceof CosyError) throw error;

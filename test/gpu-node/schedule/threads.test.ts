@@ -48,7 +48,7 @@ describe('the sound thread', () => {
     if (!speaker) throw new Error('the bundled voice has speakers');
     const { key, hasPrompt } = await thread.call('preset', speaker);
     const stop = new AbortController();
-    const opening = thread.call('open', { id: 2, key, prompt: hasPrompt, seed: 1, speed: 1, steps: 3, deadlineMs: 0 }, stop.signal);
+    const opening = thread.call('open', { id: 2, key, prompt: hasPrompt, early: true, seed: 1, speed: 1, steps: 3, deadlineMs: 0 }, stop.signal);
     stop.abort();
     await expect(opening).rejects.toMatchObject({ code: 'cancelled' });
     await thread.call('close', { id: 2 });
