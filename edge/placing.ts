@@ -1,13 +1,15 @@
-/** A job on its node, and on the next one when that breaks off: what `route/` and `stream/failover.ts` are for together. */
+/** What other stages want of nodes: a job on its node, and on the next one when that breaks off (`route/`, `stream/failover.ts`), and prompts of clips (`voices/`). */
 import type { Frame } from '../shared/contract/frames.ts';
 import type { Region } from '../shared/contract/heartbeat.ts';
 import type { Job } from '../shared/contract/job.ts';
 import type { Caller } from './caller.ts';
 import type { Env } from './env.ts';
+import { askNode } from './route/ask.ts';
 import { brokeOff, routeJob } from './route/job.ts';
 import type { RoutedJob } from './route/job.ts';
 import { homeRegion } from './route/regions.ts';
 import { survive } from './stream/failover.ts';
+import type { AskNode } from './voices/announced.ts';
 import type { ResolvedVoice } from './voices/resolve.ts';
 
 export type PlaceContext = {
@@ -35,4 +37,9 @@ export async function placeJob(job: Job, { voice, caller, region, env, signal }:
   });
   const { node, attempts, routeMs } = routed;
   return { node, region: routed.region, attempts, routeMs, frames, headers: { 'x-region': routed.region } };
+}
+
+/** How the stage of voices asks a node. Not ended by the request: what a node computes is for the next one too. */
+export function asking({ caller, region, env }: Pick<PlaceContext, 'caller' | 'region' | 'env'>): AskNode {
+  return (request) => askNode(request, { env, signal: new AbortController().signal, region: region ?? homeRegion(env), residency: caller.residency });
 }

@@ -8,18 +8,19 @@ import type { Region } from '../shared/contract/heartbeat.ts';
 import { jobSchema } from '../shared/contract/job.ts';
 import type { Job, JobVoice } from '../shared/contract/job.ts';
 import { reserve } from './admit/quota.ts';
+import { settling } from './admit/settling.ts';
 import { parseSpeech } from './api/speech.ts';
 import type { SpeechRequest } from './api/speech.ts';
 import { withinBounds } from './auth/bounds.ts';
 import type { Caller } from './caller.ts';
 import type { Env } from './env.ts';
 import { readText } from './reading.ts';
-import { placeJob } from './placing.ts';
+import { asking, placeJob } from './placing.ts';
 import { find, keepResult, resultKey, shelfOf } from './results/index.ts';
 import type { StoredResult } from './results/index.ts';
 import { openSpeech } from './stream/audio.ts';
 import type { Speech } from './stream/audio.ts';
-import { metered } from './stream/heard.ts';
+import { Listener } from './stream/heard.ts';
 import { resolveVoice } from './voices/resolve.ts';
 import type { WantedVoice } from './voices/resolve.ts';
 
@@ -32,6 +33,8 @@ export type SpeakContext = {
   readonly region?: Region;
   /** False: neither answered from kept results nor kept. */
   readonly keep?: boolean;
+  /** Gets `x-ratelimit-*`, also when this throws. */
+  readonly limits?: Headers | undefined;
 };
 
 /** Sound on its way, and what its answer says about it. */
@@ -48,27 +51,27 @@ export type SpeechAnswer = Speech & {
 };
 
 /** Throws the table's error for whatever of the request, the text, the quota or the nodes is at fault. */
-export async function speak(body: unknown, { requestId, caller, env, signal, region, keep = true }: SpeakContext): Promise<SpeechAnswer> {
+export async function speak(body: unknown, { requestId, caller, env, signal, region, keep = true, limits }: SpeakContext): Promise<SpeechAnswer> {
   const startMs = Date.now();
   const { request, warnings } = parseSpeech(body);
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
   const { text, warnings: aboutText } = readText(request);
   const characters = text.length;
-  const voice = await resolveVoice(wantedVoice(request), { caller, env, signal });
-  const about = { request, characters, warnings: [...warnings, ...aboutText] };
+  const voice = await resolveVoice(wantedVoice(request), { caller, env, ask: asking({ caller, region, env }) });
+  const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
   const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
   const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
   const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey, model: env.MODEL_REVISION ?? '' }));
-  const [reservation, stored] = await Promise.all([reserve({ caller, requestId, characters, env }), shelf && key && find(shelf, key)]);
+  const [reservation, stored] = await Promise.all([reserve({ caller, requestId, characters, env, limits }), shelf && key && find(shelf, key)]);
   if (stored) {
-    waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true }));
+    waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true, cached: true }));
     return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };
   }
   const askMs = Date.now();
   try {
     const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, env, signal });
     const speech = await openSpeech(placed.frames);
-    const heard = metered(speech, characters, (delivered) => waitUntil(reservation.settle(delivered)));
+    const heard = settling(speech.parts, reservation, new Listener(speech.start));
     const headers = { ...reservation.headers, ...placed.headers, 'x-cache': 'audio-miss', ...timing({ edge: askMs - startMs, route: placed.routeMs, 'first-audio': Date.now() - askMs - placed.routeMs }) };
     if (!shelf || !key) return { ...about, start: speech.start, parts: heard, headers };
     const id = crypto.randomUUID();

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { HEARTBEAT_PATH } from '../shared/contract/heartbeat.ts';
 import { CosyError } from '../shared/errors/index.ts';
 import { speech, speechOperations } from './api/audio.ts';
+import { consentOperations, consents } from './api/consents.ts';
 import { docs, docsOperations } from './api/docs.ts';
 import { downloads, jobOperations, jobs } from './api/jobs.ts';
 import { keyOperations, keys } from './api/keys.ts';
@@ -13,13 +14,14 @@ import { audit, tenantOperations, tenants } from './api/tenants.ts';
 import { text, textOperations } from './api/text.ts';
 import { tokenOperations, tokens } from './api/tokens.ts';
 import { usage, usageOperations } from './api/usage.ts';
+import { voiceOperations, voices } from './api/voices.ts';
 import { authenticate } from './auth/authenticate.ts';
 import { cors } from './auth/cors.ts';
 import type { EdgeContext, Env } from './env.ts';
+import { forgetting } from './forgetting.ts';
 import { consume, sweep } from './jobs/queue.ts';
 import type { JobMessage } from './jobs/queue.ts';
-import { askNode } from './route/ask.ts';
-import { regionOf } from './route/regions.ts';
+import { tidyVoices } from './voices/remove.ts';
 
 export { TenantQuota } from './admit/quota-object.ts';
 export { NodeRegistry } from './route/registry-object.ts';
@@ -49,6 +51,8 @@ app.use('/v1/*', async (c, next) => {
 app.route('/v1/audio/speech', speech);
 app.route('/v1/audio/jobs', jobs);
 app.route('/downloads', downloads);
+app.route('/v1/audio/voices', voices);
+app.route('/v1/audio/voice_consents', consents);
 app.route('/v1/text', text);
 app.route('/v1/models', models);
 app.route('/v1/keys', keys);
@@ -58,9 +62,7 @@ app.route('/v1/audit', audit);
 app.route('/v1/usage', usage);
 app.route('/v1/regions', regions);
 app.route('/v1/nodes', nodes);
-app.route('/', docs([...speechOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
-
-app.get('/v1/audio/voices', async (c) => c.json(await (await askNode({ method: 'GET', path: '/v1/voices' }, { env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), residency: c.get('caller').residency })).json()));
+app.route('/', docs([...speechOperations, ...voiceOperations, ...consentOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
 
 app.notFound((c) => problem(new CosyError('not_found', `There is no ${c.req.method} ${c.req.path}.`), c.get('requestId')));
 app.onError((error, c) => problem(error, c.get('requestId')));
@@ -71,5 +73,6 @@ export default {
   async scheduled({ scheduledTime, cron }, env) {
     // in one process the queue is memory: at its start no message is under way
     await (cron === 'start' ? sweep(env, scheduledTime, 0) : sweep(env, scheduledTime));
+    await tidyVoices(env, forgetting(env));
   },
 } satisfies ExportedHandler<Env, JobMessage>;
