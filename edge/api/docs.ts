@@ -6,7 +6,7 @@ import { openApiDocument } from './openapi.ts';
 import type { Operation } from './operation.ts';
 
 /** Files of swagger-ui-dist that the page needs; the deployment carries these and no others. */
-const FILES = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']);
+const FILES = new Map([['swagger-ui.css', 'text/css; charset=utf-8'], ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'], ['favicon-32x32.png', 'image/png']]);
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -37,9 +37,10 @@ export function docs(operations: readonly Operation[]): Hono<EdgeContext> {
   app.get('/docs', (c) => c.html(PAGE, 200, { 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' }));
   app.get('/docs/:file', async (c) => {
     const file = c.req.param('file');
-    if (!FILES.has(file) || c.env.ASSETS === undefined) throw new CosyError('not_found', 'There is no such file: the page is at /docs.');
+    const type = FILES.get(file);
+    if (type === undefined || c.env.ASSETS === undefined) throw new CosyError('not_found', 'There is no such file: the page is at /docs.');
     const asset = await c.env.ASSETS.fetch(new URL(`/${file}`, c.req.url).href);
-    return new Response(asset.body, { status: asset.status, headers: { ...Object.fromEntries(asset.headers), 'cache-control': 'public, max-age=86400' } });
+    return new Response(asset.body, { status: asset.status, headers: { 'content-type': type, 'cache-control': 'public, max-age=86400' } });
   });
   return app;
 }

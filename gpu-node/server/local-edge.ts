@@ -43,11 +43,10 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
       kvNamespaces: ['HOT'],
       r2Buckets: ['PROMPTS', 'RESULTS', 'PROMPTS_EU', 'RESULTS_EU'],
       durableObjects: { TENANT: { className: 'TenantQuota', useSQLite: true }, REGISTRY: { className: 'NodeRegistry', useSQLite: true } },
-      assets: { directory: DOCS, binding: 'ASSETS', routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true } },
       queueProducers: { JOBS: 'cosyvoice-jobs' },
       queueConsumers: { 'cosyvoice-jobs': { maxBatchSize: 4, maxBatchTimeout: 0, maxRetries: 100 } },
       // checked where the socket is opened, so a name that changes after it was looked at leads nowhere
-      serviceBindings: { OUTSIDE: { network: { allow: ['public'], tlsOptions: { trustBrowserCas: true } } } },
+      serviceBindings: { ASSETS: { disk: { path: DOCS, writable: false } }, OUTSIDE: { network: { allow: ['public'], tlsOptions: { trustBrowserCas: true } } } },
       host,
       port,
       cf: false,
@@ -76,6 +75,9 @@ export async function startLocalEdge({ host, port, bindings, dataDirectory }: Lo
   }
 }
 
+/** The body of a trigger has semicolons of its own. */
+const STATEMENT = /\b(?:CREATE\s+TRIGGER\b[^]*?\bEND|[^;]+);/gi;
+
 /** Applies what edge/migrations has and the database has not, in the order of the names, in the table that `wrangler d1 migrations apply` keeps. */
 async function migrate(database: Awaited<ReturnType<Miniflare['getD1Database']>>): Promise<void> {
   await database.exec('CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)');
@@ -83,7 +85,7 @@ async function migrate(database: Awaited<ReturnType<Miniflare['getD1Database']>>
   const applied = new Set(results.map(({ name }) => name));
   const pending = (await readdir(MIGRATIONS)).filter((name) => name.endsWith('.sql') && !applied.has(name)).toSorted();
   for (const name of pending) {
-    const statements = (await readFile(join(MIGRATIONS, name), 'utf8')).replaceAll(/--.*$/gm, '').split(';').map((text) => text.trim()).filter(Boolean);
+    const statements = (await readFile(join(MIGRATIONS, name), 'utf8')).replaceAll(/--.*$/gm, '').match(STATEMENT) ?? [];
     await database.batch([...statements.map((statement) => database.prepare(statement)), database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name)]);
   }
 }
