@@ -15,7 +15,7 @@ import { withinBounds } from './auth/bounds.ts';
 import type { Caller } from './caller.ts';
 import type { Env } from './env.ts';
 import { readText } from './reading.ts';
-import { asking, placeJob } from './placing.ts';
+import { placeJob } from './placing.ts';
 import { find, keepResult, resultKey, shelfOf } from './results/index.ts';
 import type { StoredResult } from './results/index.ts';
 import { openSpeech } from './stream/audio.ts';
@@ -33,6 +33,8 @@ export type SpeakContext = {
   readonly region?: Region;
   /** False: neither answered from kept results nor kept. */
   readonly keep?: boolean;
+  /** Made again under the same id it is charged once: for ids of our own. */
+  readonly once?: boolean;
   /** Gets `x-ratelimit-*`, also when this throws. */
   readonly limits?: Headers | undefined;
 };
@@ -51,18 +53,18 @@ export type SpeechAnswer = Speech & {
 };
 
 /** Throws the table's error for whatever of the request, the text, the quota or the nodes is at fault. */
-export async function speak(body: unknown, { requestId, caller, env, signal, region, keep = true, limits }: SpeakContext): Promise<SpeechAnswer> {
+export async function speak(body: unknown, { requestId, caller, env, signal, region, keep = true, once, limits }: SpeakContext): Promise<SpeechAnswer> {
   const startMs = Date.now();
   const { request, warnings } = parseSpeech(body);
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
   const { text, warnings: aboutText } = readText(request);
   const characters = text.length;
-  const voice = await resolveVoice(wantedVoice(request), { caller, env, ask: asking({ caller, region, env }) });
-  const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
+  const voice = await resolveVoice(wantedVoice(request), { caller, env, signal });
+  const about = { request, characters, warnings: [...warnings, ...aboutText] };
   const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
   const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
   const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey, model: env.MODEL_REVISION ?? '' }));
-  const [reservation, stored] = await Promise.all([reserve({ caller, requestId, characters, env, limits }), shelf && key && find(shelf, key)]);
+  const [reservation, stored] = await Promise.all([reserve({ caller, requestId, characters, env, once, limits }), shelf && key && find(shelf, key)]);
   if (stored) {
     waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true, cached: true }));
     return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };

@@ -16,8 +16,6 @@ import { tenantObject } from './quota.ts';
 /** Larger answers are not kept. */
 const MAX_KEPT_BYTES = 64 * 1024;
 const RUNNING_RETRY_MS = 1000;
-/** Says nothing about what the same request will get later. */
-const PASSING = new Set([401, 403, 408, 409, 429]);
 
 /** `maxBytes`: of the body, which is read here. Throws `invalid_value`, `idempotency_in_progress`, `idempotency_key_reused`, or what `readBody` does. */
 export function idempotent(maxBytes: number): MiddlewareHandler<EdgeContext> {
@@ -41,7 +39,8 @@ export function idempotent(maxBytes: number): MiddlewareHandler<EdgeContext> {
 async function finish(c: Context<EdgeContext>, { key, token }: { readonly key: string; readonly token: string }): Promise<void> {
   const end = (state: KeptAnswer | 'done' | 'retry') => tenantObject(c.env, c.get('caller')).finish(key, token, state);
   const { res } = c;
-  if (res.status >= 500 || PASSING.has(res.status)) return end('retry');
+  // what was refused changed nothing, and may be right next time
+  if (!res.ok) return end('retry');
   const type = res.headers.get('content-type') ?? '';
   if (!/\bjson\b/.test(type)) {
     // a stream that is still on its way: the key is taken until it ends

@@ -65,7 +65,7 @@ export class TenantLease {
   }
 
   /** A place, or why not; throws when the object does not answer. `ask: false` admits without asking. */
-  async admit({ key, characters, ask, send }: { readonly key: string; readonly characters: number; readonly ask: boolean; readonly send: Send }): Promise<Place | (Refusal & { readonly figures: Figures })> {
+  async admit({ key, characters, once, ask, send }: { readonly key: string; readonly characters: number; readonly once: string | undefined; readonly ask: boolean; readonly send: Send }): Promise<Place | (Refusal & { readonly figures: Figures })> {
     this.#count(characters);
     if (ask && !this.#spend(characters)) {
       const { granted, refused } = await this.#exchange(send, RETRIES_WAITING, { need: { characters, want: this.#wanted() } });
@@ -73,12 +73,12 @@ export class TenantLease {
       // what is left may be what another request was granted in advance meanwhile
       else if (!this.#spend(characters)) return { ...(refused ?? { code: 'rate_limit_exceeded', what: 'requests', retryAfterMs: BLOCK_MS }), figures: this.#withBlock() };
     }
-    return this.#place(key, characters);
+    return this.#place(key, characters, once);
   }
 
-  #place(key: string, reserved: number): Place {
+  #place(key: string, reserved: number, once: string | undefined): Place {
     const reservation = crypto.randomUUID();
-    this.#entries.set(reservation, { running: { reservation, key, reserved, characters: 0, audioMs: 0 }, touchedMs: Date.now() });
+    this.#entries.set(reservation, { running: { reservation, key, reserved, characters: 0, audioMs: 0, ...(once === undefined ? {} : { once }) }, touchedMs: Date.now() });
     return {
       figures: this.#withBlock(),
       progress: (characters, audioMs) => this.#touch(reservation, { characters: Math.min(characters, reserved), audioMs }),
@@ -104,8 +104,8 @@ export class TenantLease {
     const entry = this.#entries.get(reservation);
     if (!entry || entry.running.over) return false;
     this.#entries.set(reservation, { ...entry, running: { ...entry.running, over: true } });
-    const { key, reserved } = entry.running;
-    this.#outbox.push({ reservation, key, reserved, ...end });
+    const { over: _, ...running } = entry.running;
+    this.#outbox.push({ ...running, ...end });
     return true;
   }
 

@@ -20,8 +20,8 @@ export type Sql = { readonly exec: (query: string, ...bindings: (string | number
 const SHARE = 16;
 /** Longer than a message is sent again. */
 const REMEMBER_MESSAGES_MS = 2 * RESEND_MS;
-/** Longer than any speech lasts. */
-const REMEMBER_ENDED_MS = 6 * 3_600_000;
+/** Longer than any speech lasts, and than a queue tries again. */
+const REMEMBER_ENDED_MS = 48 * 3_600_000;
 /** A place is free when some speech ends; nobody knows when, so a client asks again soon. */
 const PLACE_RETRY_MS = 1000;
 const MINUTE_MS = 60_000;
@@ -29,8 +29,8 @@ const MINUTE_MS = 60_000;
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS levels (one INTEGER PRIMARY KEY CHECK (one = 1), at_ms REAL NOT NULL, requests REAL NOT NULL, characters REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS leases (id TEXT PRIMARY KEY, streams INTEGER NOT NULL, characters INTEGER NOT NULL, expires_ms REAL NOT NULL, last_seq INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS running (reservation TEXT PRIMARY KEY, lease TEXT NOT NULL, key TEXT NOT NULL, reserved INTEGER NOT NULL, characters INTEGER NOT NULL, audio_ms INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS ended (reservation TEXT PRIMARY KEY, characters INTEGER NOT NULL, audio_ms INTEGER NOT NULL, at_ms REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS running (reservation TEXT PRIMARY KEY, lease TEXT NOT NULL, key TEXT NOT NULL, reserved INTEGER NOT NULL, characters INTEGER NOT NULL, audio_ms INTEGER NOT NULL, once TEXT);
+CREATE TABLE IF NOT EXISTS ended (name TEXT PRIMARY KEY, characters INTEGER NOT NULL, audio_ms INTEGER NOT NULL, at_ms REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (lease TEXT NOT NULL, seq INTEGER NOT NULL, granted TEXT, at_ms REAL NOT NULL, PRIMARY KEY (lease, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tenant (id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS spent (period TEXT PRIMARY KEY, characters INTEGER NOT NULL)`;
@@ -84,8 +84,8 @@ export class QuotaLedger {
       for (const row of this.#all('SELECT * FROM running WHERE lease = ?', String(id))) {
         const heard = { reservation: String(row['reservation']), key: String(row['key']), characters: Number(row['characters']), audioMs: Number(row['audio_ms']), cached: false };
         if (heard.audioMs === 0) continue;
-        const before = this.#charge(heard, nowMs);
-        this.#sql.exec('INSERT OR REPLACE INTO ended (reservation, characters, audio_ms, at_ms) VALUES (?, ?, ?, ?)', heard.reservation, Math.max(before.characters, heard.characters), Math.max(before.audioMs, heard.audioMs), nowMs);
+        // what is charged now is not charged again when its isolate reports the end after all
+        this.#charge({ ...heard, once: typeof row['once'] === 'string' ? row['once'] : heard.reservation }, nowMs);
       }
       this.#sql.exec('DELETE FROM running WHERE lease = ?', String(id));
       this.#sql.exec('DELETE FROM leases WHERE id = ?', String(id));
@@ -129,17 +129,18 @@ export class QuotaLedger {
     const characters = settled.served ? Math.min(settled.characters, settled.reserved) : 0;
     this.#refill({ requests: settled.served ? 0 : 1, characters: settled.reserved - characters }, plan, nowMs);
     if (settled.served) this.#charge({ ...settled, characters }, nowMs);
-    this.#sql.exec('DELETE FROM ended WHERE reservation = ?', settled.reservation);
+    if (settled.once === undefined) this.#sql.exec('DELETE FROM ended WHERE name = ?', settled.reservation);
   }
 
-  /** Charges what was not charged for this speech before, and says what was. */
-  #charge({ reservation, key, characters, audioMs, cached }: Omit<Running, 'reserved'> & { readonly cached: boolean }, nowMs: number): { readonly characters: number; readonly audioMs: number } {
-    const row = this.#one('SELECT characters, audio_ms FROM ended WHERE reservation = ?', reservation);
+  /** Charges what was not charged under this name before; `once` remembers it. */
+  #charge({ reservation, key, characters, audioMs, cached, once }: Omit<Running, 'reserved'> & { readonly cached: boolean }, nowMs: number): void {
+    const row = this.#one('SELECT characters, audio_ms FROM ended WHERE name = ?', once ?? reservation);
     const before = { characters: Number(row?.['characters'] ?? 0), audioMs: Number(row?.['audio_ms'] ?? 0) };
     const more = Math.max(0, characters - before.characters);
     this.usage.add(key, { requests: row ? 0 : 1, characters: more, audioMs: Math.max(0, audioMs - before.audioMs), cacheHits: cached ? 1 : 0 }, nowMs);
     this.#spend(more, nowMs);
-    return before;
+    if (once === undefined) return;
+    this.#sql.exec('INSERT OR REPLACE INTO ended (name, characters, audio_ms, at_ms) VALUES (?, ?, ?, ?)', once, Math.max(before.characters, characters), Math.max(before.audioMs, audioMs), nowMs);
   }
 
   #give(lease: string, block: Block, plan: Plan, nowMs: number): void {
@@ -152,9 +153,9 @@ export class QuotaLedger {
   }
 
   #report(lease: string, running: readonly Running[]): void {
-    for (const { reservation, key, reserved, characters, audioMs, over } of running) {
+    for (const { reservation, key, reserved, characters, audioMs, over, once } of running) {
       if (over) continue;
-      this.#sql.exec('INSERT OR REPLACE INTO running (reservation, lease, key, reserved, characters, audio_ms) VALUES (?, ?, ?, ?, ?, ?)', reservation, lease, key, reserved, characters, audioMs);
+      this.#sql.exec('INSERT OR REPLACE INTO running (reservation, lease, key, reserved, characters, audio_ms, once) VALUES (?, ?, ?, ?, ?, ?, ?)', reservation, lease, key, reserved, characters, audioMs, once ?? null);
     }
   }
 

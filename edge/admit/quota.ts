@@ -34,18 +34,18 @@ export type Reservation = {
   readonly settle: (delivered: Delivered) => Promise<void>;
 };
 
-/** `limits`: gets the headers too, also when this throws. */
-export type ReserveRequest = { readonly caller: Caller; readonly requestId: string; readonly characters: number; readonly env: Env; readonly limits?: Headers };
+/** `once`: a request that is made again under the same id (a job's segment, after a crash) is charged once; never for ids that callers choose. `limits`: gets the headers too, also when this throws. */
+export type ReserveRequest = { readonly caller: Caller; readonly requestId: string; readonly characters: number; readonly env: Env; readonly once?: boolean | undefined; readonly limits?: Headers | undefined };
 
 const leases = new Map<string, TenantLease>();
 
 /** Throws `rate_limit_exceeded`, `concurrency_limit_exceeded` or `insufficient_quota`, each with the time to wait; `overloaded` when the tenant's object does not answer. */
-export async function reserve({ caller, characters, env, limits }: ReserveRequest): Promise<Reservation> {
+export async function reserve({ caller, requestId, characters, env, once = false, limits }: ReserveRequest): Promise<Reservation> {
   const plan = planOf(caller.plan);
   if (plan.charactersPerMinute !== undefined && characters > plan.charactersPerMinute) throw new CosyError('input_too_long', `The text has ${characters} characters; this plan allows ${plan.charactersPerMinute} in a minute: split it into several requests.`, { param: 'input' });
   const lease = leaseOf(caller);
   const send: Send = (message) => withinTime(tenantObject(env, caller).exchange(message), ANSWER_MS);
-  const asking = lease.admit({ key: caller.keyId, characters, ask: Object.keys(plan).length > 0, send });
+  const asking = lease.admit({ key: caller.keyId, characters, once: once ? requestId : undefined, ask: Object.keys(plan).length > 0, send });
   // a listener who leaves now must not leave a place behind that nobody knows of
   waitUntil(asking.catch(() => {}));
   const place = await asking.catch((error: unknown) => {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { CosyError } from '../../shared/errors/index.ts';
 import { AUDIO_FORMATS, MAX_SPEECH_BODY_BYTES, MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
+import { idempotent } from '../admit/idempotency.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
 import { regionOf } from '../route/regions.ts';
@@ -51,7 +52,7 @@ export const speechOperations: readonly Operation[] = [
 
 export const speech = new Hono<EdgeContext>();
 
-speech.post('/', async (c) => {
+speech.post('/', idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {
   requireScope(c.get('caller'), 'speech');
   const answer = await speak(await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES), contextOf(c));
   return answer.request.stream_format === 'sse' ? events(answer) : sound(answer);
@@ -69,7 +70,7 @@ speech.get('/', async (c) => {
 /** `no-cache`, which browsers send with every conditional request, asks caches to come here: here the sound is. */
 function contextOf(c: Context<EdgeContext>): SpeakContext {
   const keep = !/\bno-store\b/i.test(c.req.header('cache-control') ?? '');
-  return { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), keep };
+  return { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), keep, limits: c.get('limits') };
 }
 
 const NUMBERS = new Set(['speed', 'volume', 'seed', 'sample_rate']);

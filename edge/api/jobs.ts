@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_JOB_CHARACTERS, MAX_JOB_ITEMS, MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
+import { idempotent } from '../admit/idempotency.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext, Env } from '../env.ts';
 import { readLink, signedPath } from '../jobs/link.ts';
@@ -64,7 +65,7 @@ jobs.use(async (c, next) => {
   await next();
 });
 
-jobs.post('/', async (c) => {
+jobs.post('/', idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {
   const { env } = c;
   const caller = c.get('caller');
   const { request, warnings } = parse(await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES));

@@ -84,7 +84,7 @@ async function soundOf(job: JobRow, number: number, body: unknown, env: Env): Pr
   const cancel = new AbortController();
   let lookedMs = Date.now();
   // the id counts in the tenant's quota: a segment that is made again is charged once
-  const answer = await speak(body, { requestId: `${job.id}.${number}`, caller: callerOf(job), env, signal: cancel.signal });
+  const answer = await speak(body, { requestId: `${job.id}.${number}`, caller: callerOf(job), env, signal: cancel.signal, once: true });
   const pieces: Uint8Array[] = [];
   let audioMs = 0;
   for await (const part of answer.parts) {

@@ -1,25 +1,12 @@
-/** What a listener took of a stream, told once when it ends, however it ends. */
+/** What a listener took of a stream so far. */
 import type { StreamStart } from '../../shared/contract/frames.ts';
-import type { Speech, SpeechPart } from './audio.ts';
+import type { SpeechPart } from './audio.ts';
 
 /** `characters` of the text were spoken in `audioMs`; `complete`: all of it was taken. */
 export type Heard = { readonly characters: number; readonly audioMs: number; readonly complete: boolean };
 
 /** Slow speech, so that a listener who leaves is never charged for what was not spoken yet. */
 const MS_PER_CHARACTER = 200;
-
-/** The same parts. `characters`: of the whole text. */
-export async function* metered({ start, parts }: Speech, characters: number, onEnd: (heard: Heard) => void): AsyncGenerator<SpeechPart> {
-  const listener = new Listener(start);
-  try {
-    for await (const part of parts) {
-      listener.take(part);
-      yield part;
-    }
-  } finally {
-    onEnd(listener.heard(characters));
-  }
-}
 
 /** Counts parts as they are taken. */
 export class Listener {
