@@ -36,3 +36,11 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL
 );
 CREATE INDEX audit_by_tenant ON audit (tenant, id);
+
+-- held by the database too: no row of the audit is changed or taken away
+CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit BEGIN
+  SELECT RAISE(ABORT, 'the audit is only appended to');
+END;
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN
+  SELECT RAISE(ABORT, 'the audit is only appended to');
+END;

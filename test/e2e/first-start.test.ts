@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import { cosyvoice, scratch } from './command.ts';
 
@@ -71,6 +72,15 @@ describe('the first start', () => {
     const third = await start(data, { args: ['--new-key'] });
     for (const credential of [key, token, third.key]) expect((await get(third.edge, '/v1/models', credential)).status).toBe(200);
     expect(third.key).not.toBe(key);
+  });
+
+  it('keeps an audit that its database lets nobody change', () => {
+    const [file] = readdirSync(join(data, 'edge'), { recursive: true, encoding: 'utf8' }).filter((name) => /d1.*\.sqlite$/.test(name) && !name.endsWith('metadata.sqlite'));
+    const database = new DatabaseSync(join(data, 'edge', file ?? ''));
+    const what = database.prepare('SELECT what FROM audit ORDER BY id').all().map((row) => row['what']);
+    expect(what).toEqual(['tenant.created', 'key.created', 'token.minted', 'key.created']);
+    for (const change of ["UPDATE audit SET actor = 'nobody'", 'DELETE FROM audit']) expect(() => database.exec(change)).toThrow('only appended');
+    database.close();
   });
 
   it('loses no key that was printed, though it is killed the moment after', async () => {

@@ -1,5 +1,6 @@
 /** API keys, tenants and the audit through the real Worker, D1 and KV. */
 import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN, makeKey, startEdge } from './edge.ts';
 
@@ -204,6 +205,17 @@ describe('the audit', () => {
     expect((await edge.ask('GET', '/v1/audit?after=nonsense', { key: keeper.key })).body['data']).toEqual([]);
     const speaker = await makeKey(edge.ask, 'audited', { scopes: ['speech'] });
     expect((await edge.ask('GET', '/v1/audit', { key: speaker.key })).status).toBe(403);
+  });
+});
+
+describe('the comparison of secrets', () => {
+  it('is of digests, in constant time, in one place', () => {
+    const folder = new URL('../../../edge/auth/', import.meta.url);
+    const sources = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'));
+    expect(sources.flatMap((source) => source.match(/timingSafeEqual/g) ?? [])).toHaveLength(1);
+    const lines = sources.flatMap((source) => source.split('\n')).filter((line) => /\b(record\.hash|env\.ADMIN_KEY)\b/.test(line));
+    expect(lines.length).toBeGreaterThan(1);
+    for (const line of lines) expect(line).toMatch(/sameDigest\(await sha256\(\w+\), /);
   });
 });
 

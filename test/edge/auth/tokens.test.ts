@@ -1,5 +1,5 @@
 /** Tokens: those of other issuers against a real server of keys, and client tokens; forged in every known way. */
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT, UnsecuredJWT, exportJWK, exportSPKI, generateKeyPair } from 'jose';
@@ -101,22 +101,11 @@ describe('JWTs of an issuer', () => {
     for (const [what, token] of Object.entries(forged)) expect([what, ...(await status(token))]).toEqual([what, 401, 'invalid_api_key']);
   });
 
-  it('are accepted by a key that the issuer rotated in, without a question for each made-up key', async () => {
-    const second = await pair('two');
-    const wide = { iss: 'https://wide.example', permissions: 'speech' };
-    expect(await status(await jwt({ claims: wide }))).toEqual([200, undefined]);
+  it('do not make the issuer be asked for each made-up key', async () => {
+    expect(await status(await jwt())).toEqual([200, undefined]);
     const before = asked;
-    // asked a moment ago: a new name is not looked for yet
-    for (let i = 0; i < 5; i++) expect((await status(await jwt({ by: await pair(`made-up-${i}`), claims: wide })))[0]).toBe(401);
+    for (let i = 0; i < 5; i++) expect((await status(await jwt({ by: await pair(`made-up-${i}`) })))[0]).toBe(401);
     expect(asked).toBe(before);
-    published = { keys: [second.jwk] };
-    // the other issuer's row has its own cache and was asked longer ago only in real time, so a fresh Worker shows the rotation
-    const fresh = await startEdge({ JWT_ISSUERS: JSON.stringify([{ issuer: ISSUER, jwksUrl: `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks`, audience: AUDIENCE, tenant: 'rotated' }]) });
-    await makeKey(fresh.ask, 'rotated');
-    expect((await fresh.ask('GET', OPEN, { key: await jwt({ by: second }) })).status).toBe(200);
-    expect((await fresh.ask('GET', OPEN, { key: await jwt() })).status).toBe(401);
-    await fresh.close();
-    published = { keys: [first.jwk, rsa.jwk] };
   });
 
   it('have the scopes that both the token and the row name, and never admin', async () => {
@@ -244,6 +233,14 @@ describe('AUTH=off', () => {
     expect([foreign.status, foreign.headers.get('access-control-allow-origin')]).toEqual([403, null]);
     const preflight = await open.ask('OPTIONS', OPEN, { headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' } });
     expect(preflight.headers.get('access-control-allow-origin')).toBeNull();
+    // a name of someone else's that leads to this machine (DNS rebinding)
+    const rebound = await new Promise<number | undefined>((resolve, reject) => {
+      get({ host: '127.0.0.1', port: open.url.port, path: OPEN, headers: { host: 'evil.example' } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on('error', reject);
+    });
+    expect(rebound).toBe(403);
     await open.close();
   });
 });
