@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_CLIP_BYTES } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
+import { idempotent } from '../admit/idempotency.ts';
 import { readMultipart } from '../admit/multipart.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
@@ -41,7 +42,7 @@ consents.use(async (c, next) => {
   await next();
 });
 
-consents.post('/', async (c) => c.json(shown(await giveConsent(await newConsent(c.req.raw), { caller: c.get('caller'), requestId: c.get('requestId'), env: c.env })), 201));
+consents.post('/', idempotent(MAX_CLIP_BYTES + MAX_JSON_BYTES), async (c) => c.json(shown(await giveConsent(await newConsent(c.req.raw), { caller: c.get('caller'), requestId: c.get('requestId'), env: c.env })), 201));
 
 consents.get('/', async (c) => {
   const { limit, after, order } = accept(pageQuery, c.req.query());

@@ -6,6 +6,7 @@ import { reportSchema } from '../../shared/contract/voice.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_CLIP_BYTES, MAX_TRANSCRIPT_CHARACTERS } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
+import { idempotent } from '../admit/idempotency.ts';
 import { readMultipart } from '../admit/multipart.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
@@ -95,7 +96,7 @@ voices.use(async (c, next) => {
   await next();
 });
 
-voices.post('/', async (c) => {
+voices.post('/', idempotent(MAX_JSON_BYTES), async (c) => {
   const voice = await createVoice(await newVoice(c.req.raw, c), { ...actor(c), env: c.env, ask: nodeOf(c) });
   c.executionCtx.waitUntil(tidyVoices(c.env, forgetting(c.env)).catch(() => {}));
   return c.json(shown(voice), 201);
