@@ -30,7 +30,7 @@ export type MintedToken = { readonly id: string; readonly token: string; readonl
 const claimsSchema = z.object({
   jti: z.string(),
   tenant: z.string(),
-  /** The key that minted it; `admin` or `open` for the operator. */
+  /** Id of the key that minted it, or `admin`; `open` while keys are off. */
   key: z.string(),
   scopes: z.array(z.enum(TOKEN_SCOPES)),
   voice: z.string().optional(),

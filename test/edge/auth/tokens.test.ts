@@ -205,6 +205,7 @@ describe('client tokens', () => {
       'another audience': await forge(newer, { more: { aud: 'x' } }),
       'a scope that tokens do not have': await forge(newer, { more: { scopes: ['admin'] } }),
       'a key that is gone': await forge(newer, { more: { key: 'key_00000000000' } }),
+      'no key at all': await forge(newer, { more: { key: 'open', tenant: 'local' } }),
       'an hour is over': await forge(newer, { more: { iat: now() - 4000, exp: now() + 4000 } }),
       none: new UnsecuredJWT({ ...claims, iss: 'cosyvoice', aud: 'cosyvoice/client', exp: now() + 60, iat: now() }).encode(),
       nothing: '',
