@@ -71,7 +71,7 @@ export type Speech = {
 
 export type EngineStats = { readonly tokens: TokenStats; readonly acoustic: AcousticStats };
 
-export type ConvertRequest = { readonly source: Uint8Array; readonly voice: JobVoice | undefined; readonly speed: number; readonly steps?: number | undefined; readonly seed?: number | undefined };
+export type ConvertRequest = { readonly source: Uint8Array; readonly tenant?: string | undefined; readonly voice: JobVoice | undefined; readonly speed: number; readonly steps?: number | undefined; readonly seed?: number | undefined };
 
 export interface Engine {
   readonly modelName: string;
@@ -177,8 +177,8 @@ class ThreadedEngine implements Engine {
     return { seed, trace: new Trace(), sounds: this.#convert(request, seed, signal) };
   }
 
-  async *#convert({ source, voice, speed, steps }: ConvertRequest, seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
-    const prepared = await this.#prepare(voice, undefined, signal);
+  async *#convert({ source, tenant, voice, speed, steps }: ConvertRequest, seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
+    const prepared = await this.#prepare(voice, tenant, signal);
     const speechTokens = await this.#threads.acoustic.call('speechTokens', { audio: source }, signal);
     const { samples } = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens], deadlineMs: Date.now() }, signal);
     yield { samples, speechTokens: [...speechTokens] };

@@ -34,7 +34,7 @@ export interface Thread<T extends Methods> {
 }
 
 type Request = { readonly exit: true } | { readonly id: number; readonly method: string; readonly args: unknown } | { readonly id: number; readonly cancel: true };
-type WireError = { readonly code: ErrorCode; readonly message: string };
+type WireError = { readonly code: ErrorCode; readonly message: string; readonly retryAfterMs?: number | undefined };
 type Reply =
   | { readonly id: number; readonly item: unknown }
   | { readonly id: number; readonly end: unknown }
@@ -144,7 +144,7 @@ class CallingSide<T extends Methods> implements Thread<T> {
     if (!pending) return; // cancelled meanwhile
     if ('item' in reply) return pending.item(reply.item);
     this.#pending.delete(reply.id);
-    if ('error' in reply) pending.error(new CosyError(reply.error.code, reply.error.message));
+    if ('error' in reply) pending.error(new CosyError(reply.error.code, reply.error.message, { retryAfterMs: reply.error.retryAfterMs }));
     else pending.end(reply.end);
   }
 
@@ -230,6 +230,6 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
 }
 
 function wireError(error: unknown): WireError {
-  if (isCosyError(error)) return { code: error.code, message: error.message };
+  if (isCosyError(error)) return { code: error.code, message: error.message, retryAfterMs: error.retryAfterMs };
   return { code: 'internal_error', message: error instanceof Error ? (error.message.split('\n')[0] ?? 'unknown failure') : 'unknown failure' };
 }

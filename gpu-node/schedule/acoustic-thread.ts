@@ -62,7 +62,7 @@ export type AcousticMethods = {
   /** A stored prompt; bytes are needed when it is not on the shelf. */
   hold: (args: { readonly key: string; readonly bytes: Uint8Array | undefined }) => Promise<PreparedVoice>;
   forget: (args: { readonly key: string }) => void;
-  speechTokens: (args: { readonly audio: Uint8Array }) => Promise<Int32Array>;
+  speechTokens: (args: { readonly audio: Uint8Array }, signal: AbortSignal) => Promise<Int32Array>;
   whole: (args: Voicing & Deadline & { readonly speechTokens: readonly number[] }, signal: AbortSignal) => Promise<Transfer<Pushed>>;
   /** `id` is the caller's and new; `close` frees it, also when `open` failed or was cancelled. `early`: a listener waits for the first sound. */
   open: (args: Voicing & Deadline & { readonly id: number; readonly early: boolean }, signal: AbortSignal) => Promise<{ readonly needed: number }>;
@@ -103,8 +103,10 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
     hold: (stored) => enrolment.hold(stored),
     forget: ({ key }) => shelf.forget(key),
 
-    async speechTokens({ audio }) {
-      return speechTokens(await sessions(), await decodePrompt(audio));
+    async speechTokens({ audio }, signal) {
+      const clip = await decodePrompt(audio);
+      const opened = await sessions();
+      return turns.run(Date.now(), () => speechTokens(opened, clip), signal);
     },
 
     whole({ key, seed, speed, steps, prompt, speechTokens: tokens, deadlineMs }, signal) {

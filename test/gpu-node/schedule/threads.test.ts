@@ -20,7 +20,7 @@ describe('the sound thread', () => {
     const { campplusPath, speechTokenizerPath, hash, config } = checkpoint;
     thread = startThread<AcousticMethods>({
       module: new URL('../../../gpu-node/schedule/acoustic-thread.ts', import.meta.url),
-      options: { config, directories, precisions: chosenPrecisions({}), device: 'cpu', threads: 1, source: { campplusPath, speechTokenizerPath, hash } },
+      options: { config, directories, precisions: chosenPrecisions({}), device: 'cpu', threads: 1, budgetBytes: 1, source: { campplusPath, speechTokenizerPath, hash } },
       name: 'acoustic',
     });
   });
@@ -53,5 +53,17 @@ describe('the sound thread', () => {
     await expect(opening).rejects.toMatchObject({ code: 'cancelled' });
     await thread.call('close', { id: 2 });
     expect(await thread.call('stats', null)).toMatchObject({ streams: 0, queued: 0, streamBytes: 0 });
+  });
+
+  it('refuses a stream that it has no memory for, says when to come again, and lets it in when another one has left', async () => {
+    const [speaker] = checkpoint.speakers.values();
+    if (!speaker) throw new Error('the bundled voice has speakers');
+    const { key, hasPrompt } = await thread.call('preset', speaker);
+    const opened = (id: number): Promise<unknown> => thread.call('open', { id, key, prompt: hasPrompt, early: true, seed: 1, speed: 1, steps: 3, deadlineMs: 0 });
+    await opened(10);
+    await expect(opened(11)).rejects.toMatchObject({ code: 'overloaded', retryable: true, retryAfterMs: 2000 });
+    await thread.call('close', { id: 10 });
+    await opened(11);
+    await thread.call('close', { id: 11 });
   });
 });
