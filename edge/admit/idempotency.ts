@@ -2,7 +2,7 @@
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the same request asked again within a day gets the answer of
  * the first one and changes nothing. Small JSON answers are kept; of a stream only its request is remembered, so asked again
  * after its end it is made again (or comes from the kept results). Stand it behind the check of the scope: a kept answer is
- * given to every key of the tenant that gets this far. Not for answers that hold a secret.
+ * given to every key of the tenant that gets this far. Not for answers that show a key once.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { waitUntil } from 'cloudflare:workers';

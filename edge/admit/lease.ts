@@ -76,6 +76,12 @@ export class TenantLease {
     return this.#place(key, characters, once);
   }
 
+  /** What the object says is left, of whatever is going on. */
+  async look(send: Send): Promise<Figures> {
+    await this.#exchange(send, 1, {});
+    return this.#withBlock();
+  }
+
   #place(key: string, reserved: number, once: string | undefined): Place {
     const reservation = crypto.randomUUID();
     this.#entries.set(reservation, { running: { reservation, key, reserved, characters: 0, audioMs: 0, ...(once === undefined ? {} : { once }) }, touchedMs: Date.now() });

@@ -68,6 +68,13 @@ export async function reserve({ caller, requestId, characters, env, once = false
   };
 }
 
+/** The same headers where nothing is reserved. An object that does not answer leaves them away. */
+export async function showLimits({ caller, env, limits }: Pick<ReserveRequest, 'caller' | 'env'> & { readonly limits: Headers }): Promise<void> {
+  const send: Send = (message) => withinTime(tenantObject(env, caller).exchange(message), ANSWER_MS);
+  const figures = await leaseOf(caller).look(send).catch(() => ({}));
+  for (const [name, value] of Object.entries(limitHeaders(figures))) limits.set(name, value);
+}
+
 /** The object of a tenant, in the jurisdiction where its data may be. */
 export function tenantObject(env: Env, { tenant, residency }: { readonly tenant: string; readonly residency: Residency | undefined }): DurableObjectStub<TenantQuota> {
   const objects = residency === undefined ? env.TENANT : within(residency, env.TENANT);

@@ -5,6 +5,7 @@ import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_JOB_CHARACTERS, MAX_JOB_ITEMS, MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
 import { idempotent } from '../admit/idempotency.ts';
+import { showLimits } from '../admit/quota.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext, Env } from '../env.ts';
 import { readLink, signedPath } from '../jobs/link.ts';
@@ -62,7 +63,7 @@ export const jobOperations: readonly Operation[] = [
 export const jobs = new Hono<EdgeContext>();
 jobs.use(async (c, next) => {
   requireScope(c.get('caller'), 'jobs');
-  await next();
+  await Promise.all([next(), showLimits({ caller: c.get('caller'), env: c.env, limits: c.get('limits') })]);
 });
 
 jobs.post('/', idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {

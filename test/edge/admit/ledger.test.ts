@@ -147,6 +147,16 @@ describe('what never ends', () => {
     expect(totals(ledger)).toEqual([['k', 1, 1000, 60_000]]);
   });
 
+  it('is charged once under its name when the work is done again, and keeps its place apart each time', () => {
+    const ledger = new QuotaLedger(sqlite());
+    for (const [reservation, characters] of [['r1', 400], ['r2', 1000], ['r3', 1000]] as const) {
+      ledger.exchange(message(need(1000)), NOON);
+      ledger.exchange(message({ settled: [end(reservation, { characters, audioMs: characters * 60, once: 'job.0' })] }), NOON);
+    }
+    expect(totals(ledger)).toEqual([['k', 1, 1000, 60_000]]);
+    expect(ledger.exchange(message(need(1)), NOON).figures.concurrency?.remaining).toBe(1);
+  });
+
   it('takes its place again when the isolate that was thought gone speaks', () => {
     const ledger = new QuotaLedger(sqlite());
     ledger.exchange(message(need(1000)), NOON);
