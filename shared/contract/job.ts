@@ -30,6 +30,11 @@ export const jobSchema = z.object({
   sampleRateHz: z.union(SAMPLE_RATES_HZ.map((rate) => z.literal(rate))),
   speed: z.number().min(MIN_SPEED).max(MAX_SPEED),
   volume: z.number().min(0).max(2),
+  /**
+   * Same seed, text, voice and settings: identical samples on one node that speaks nothing else. Beside other jobs, and on another
+   * node of the same kind, too, as far as its processor computes rows of a batch alike (gpu-node/README.md); else equal up to
+   * rounding until a draw falls differently. The start frame tells the seed that made the sound: another one when the first sentence had to be read again.
+   */
   seed: z.int().min(0).max(0xffff_ffff).optional(),
   /** On: audio leaves as it is made. Off: each sentence is made whole (full attention), then sent. */
   streaming: z.boolean(),
