@@ -13,7 +13,7 @@ import { readVoicePromptHeader, uploadKey } from '../../shared/voice-prompt/inde
 import type { Env } from '../env.ts';
 import { announced } from './announced.ts';
 import type { AskNode } from './announced.ts';
-import { hasPrompt, writePrompt } from './objects.ts';
+import { hasPrompt, readPrompt, writePrompt } from './objects.ts';
 import type { Owner, Recording } from './objects.ts';
 
 export type EnrolContext = { readonly owner: Owner; readonly env: Env; readonly ask: AskNode };
@@ -53,12 +53,14 @@ export async function enrol(recording: Recording, { owner, env, ask }: EnrolCont
     const nowMs = Date.now();
     const current = row && row.until_ms > nowMs ? row : undefined;
     if (current?.failure) throw refusal(current.failure);
-    if (current?.prompt_key && current.report && current.prompt_key !== lost) {
+    // one that was lost may have been made again since
+    const stillLost = lost !== undefined && current?.prompt_key === lost && !(await readPrompt(lost, owner, env));
+    if (current?.prompt_key && current.report && !stillLost) {
       if (current.until_ms - nowMs < KEEP_MS / 2) await env.DB.prepare('UPDATE prompts SET until_ms = ? WHERE upload_key = ?').bind(nowMs + KEEP_MS, key).run();
       return remember(key, { promptKey: current.prompt_key, modelRevision, report: reportSchema.parse(JSON.parse(current.report)) });
     }
-    const free = !current || current.prompt_key === lost;
-    if (free && (await take(key, { me, owner, lost, env }))) {
+    const free = !current || stillLost;
+    if (free && (await take(key, { me, owner, before: stillLost ? current?.owner : undefined, env }))) {
       // goes on when this request is left: the others wait for it
       const making = make(recording, { key, me, owner, env, ask });
       waitUntil(making.catch(() => {}));
@@ -83,15 +85,15 @@ function readRow(key: string, env: Env): Promise<Row | null> {
   return env.DB.prepare('SELECT owner, prompt_key, report, failure, until_ms FROM prompts WHERE upload_key = ?').bind(key).first<Row>();
 }
 
-/** One statement, so that one request of all gets it. */
-async function take(key: string, { me, owner, lost, env }: { readonly me: string; readonly owner: Owner; readonly lost: string | undefined; readonly env: Env }): Promise<boolean> {
+/** One statement, so that one request of all gets it. `before`: who made what was lost, so that nobody takes what was made since. */
+async function take(key: string, { me, owner, before, env }: { readonly me: string; readonly owner: Owner; readonly before: string | undefined; readonly env: Env }): Promise<boolean> {
   const nowMs = Date.now();
   const { meta } = await env.DB.prepare(
     `INSERT INTO prompts (upload_key, eu, owner, until_ms) VALUES (?, ?, ?, ?)
      ON CONFLICT (upload_key) DO UPDATE SET owner = excluded.owner, until_ms = excluded.until_ms, prompt_key = NULL, report = NULL, failure = NULL
-     WHERE prompts.until_ms <= ? OR prompts.prompt_key = ?`,
+     WHERE prompts.until_ms <= ? OR prompts.owner = ?`,
   )
-    .bind(key, owner.residency === undefined ? 0 : 1, me, nowMs + LEASE_MS, nowMs, lost ?? '')
+    .bind(key, owner.residency === undefined ? 0 : 1, me, nowMs + LEASE_MS, nowMs, before ?? '')
     .run();
   return meta.changes > 0;
 }

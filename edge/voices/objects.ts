@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { readEnvelope, writeEnvelope } from '../../shared/contract/voice.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_TRANSCRIPT_CHARACTERS } from '../../shared/limits/index.ts';
-import { MAX_VOICE_PROMPT_BYTES } from '../../shared/voice-prompt/index.ts';
+import { MAX_VOICE_PROMPT_BYTES, readVoicePrompt } from '../../shared/voice-prompt/index.ts';
 import type { Caller } from '../caller.ts';
 import type { Env } from '../env.ts';
 
@@ -24,12 +24,16 @@ export function promptObject(promptKey: string): string {
   return `prompts/${promptKey}`;
 }
 
-/** Undefined: it is not there. Throws `store_unavailable`. */
+/** Undefined: it is not there, or is not what was written, or of a layout this edge does not know; then it is made again. Throws `store_unavailable`. */
 export async function readPrompt(promptKey: string, owner: Owner, env: Env): Promise<Uint8Array | undefined> {
   const object = await stored(() => bucketOf(owner, env).get(promptObject(promptKey)));
   if (!object) return undefined;
-  if (object.size > MAX_VOICE_PROMPT_BYTES) throw new CosyError('voice_prompt_invalid', 'The stored voice prompt is too large to be one: make the voice again.');
-  return new Uint8Array(await stored(() => object.arrayBuffer()));
+  if (object.size > MAX_VOICE_PROMPT_BYTES) return undefined;
+  const bytes = new Uint8Array(await stored(() => object.arrayBuffer()));
+  return readVoicePrompt(bytes).then(
+    () => bytes,
+    () => undefined,
+  );
 }
 
 export async function hasPrompt(promptKey: string, owner: Owner, env: Env): Promise<boolean> {
