@@ -34,6 +34,7 @@ export type VoiceSessions = {
   readonly speakerDim: number;
   readonly tokenMelRatio: number;
   readonly blockTokens: number;
+  readonly lookaheadTokens: number;
   readonly modelRevision: string;
   release(): Promise<void>;
 };
@@ -69,6 +70,7 @@ export async function openVoiceSessions({ checkpoint, featuresDirectory, open }:
     speakerDim: config.speakerDim,
     tokenMelRatio: config.flow.tokenMelRatio,
     blockTokens: config.flow.encoder.chunkTokens,
+    lookaheadTokens: config.flow.preLookaheadTokens,
     modelRevision: hash,
     release,
   };
@@ -78,8 +80,9 @@ export type VoicePromptRequest = Clip & {
   readonly transcript: string;
   readonly sessions: VoiceSessions;
   /**
-   * On (default): the flow's part is cut to whole blocks at its start, so that the first chunk of a stream needs no padding.
-   * A clip shorter than a block is left as it is. Off: as the official front end.
+   * On (default): the flow's part is cut at its start to whole blocks and the look-ahead of the last one, so that all blocks
+   * are made once with the voice and the first chunk of a stream needs neither padding nor another block before it.
+   * A clip shorter than that is left as it is. Off: as the official front end.
    */
   readonly wholeBlocks?: boolean;
 };
@@ -87,14 +90,14 @@ export type VoicePromptRequest = Clip & {
 /** Throws `audio_too_short`, `audio_too_long`, `audio_sample_rate_too_low`. */
 export async function makeVoicePrompt(request: VoicePromptRequest): Promise<VoicePrompt> {
   const { sessions, transcript, wholeBlocks = true } = request;
-  const { melBins, tokenMelRatio, blockTokens, sampleRateHz, modelRevision } = sessions;
+  const { melBins, tokenMelRatio, blockTokens, lookaheadTokens, sampleRateHz, modelRevision } = sessions;
   const clip = prepareClip(request, sampleRateHz);
   const mel = await melFrames(sessions, clip.atModelRate);
   const tokens = await tokenize(sessions, clip.at16kHz);
   const embedding = await embedSpeaker(sessions, clip.at16kHz);
 
   const kept = keptTokens(mel.length / melBins, tokens.length, tokenMelRatio);
-  const inFlow = wholeBlocks && kept >= blockTokens ? kept - (kept % blockTokens) : kept;
+  const inFlow = wholeBlocks && kept >= blockTokens + lookaheadTokens ? kept - ((kept - lookaheadTokens) % blockTokens) : kept;
   const firstFrame = tokenMelRatio * (kept - inFlow);
   return {
     transcript,

@@ -28,16 +28,16 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-test('the flow starts at a whole block and ends where the language model ends', async () => {
+test('the flow has whole blocks and their look-ahead, and ends where the language model ends', async () => {
   const clip = { samples: new Float32Array([...speech(), ...speech(), ...speech()]), sampleRateHz: 24000 };
   const official = await makeVoicePrompt({ ...clip, transcript: 'Hello.', sessions, wholeBlocks: false });
   const prompt = await makeVoicePrompt({ ...clip, transcript: 'Hello.', sessions });
   expect(official.llmSpeechTokens.length).toBe(142);
   expect(official.flowSpeechTokens).toEqual(official.llmSpeechTokens);
   expect(prompt.llmSpeechTokens).toEqual(official.llmSpeechTokens);
-  expect(prompt.flowSpeechTokens).toEqual(official.llmSpeechTokens.subarray(17));
-  expect(prompt.flowSpeechTokens.length % sessions.blockTokens).toBe(0);
-  expect(prompt.mel).toEqual(official.mel.subarray(2 * 17 * 80));
+  expect(prompt.flowSpeechTokens).toEqual(official.llmSpeechTokens.subarray(14));
+  expect(prompt.flowSpeechTokens.length).toBe(5 * sessions.blockTokens + sessions.lookaheadTokens);
+  expect(prompt.mel).toEqual(official.mel.subarray(2 * 14 * 80));
   expect(prompt).toMatchObject({ transcript: 'Hello.', melBins: 80, sampleRateHz: 24000, modelRevision: checkpoint.hash });
   expect(prompt.embedding).toEqual(official.embedding);
 });
