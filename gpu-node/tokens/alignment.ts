@@ -3,7 +3,7 @@
  * speech recognisers; a monotone path over attention is that of Glow-TTS, Kim et al. 2020, §3). Which heads can be trusted is
  * found by the model's own speech: a head that says where the speech is has most of its attention on its own best path.
  */
-import { allHeads } from './attention.ts';
+import { allHeads, rowOf } from './attention.ts';
 import type { AttentionRecord, Head } from './attention.ts';
 import type { LanguageModelConfig } from '../checkpoint/types.ts';
 
@@ -80,9 +80,7 @@ const NEAR_IDS = 3;
 /** Ids and speech tokens of a sentence that heads are judged by, and speech tokens of all sentences before they are chosen. */
 const MIN_IDS = 8;
 const MIN_STEPS = 20;
-const ENOUGH_STEPS = 100;
-/** Heads looked at closely, and chosen. */
-const CANDIDATES = 12;
+const ENOUGH_STEPS = 250;
 const MAX_HEADS = 4;
 /** A chosen head is at least this good beside the best one. */
 const NEAR_BEST = 0.8;
@@ -105,21 +103,22 @@ export class HeadChoice {
 
   /** The alignment of a whole sentence; undefined when its heads say nothing. */
   align(record: AttentionRecord): Alignment | undefined {
-    const { heads } = record;
-    if (record.full || record.steps.length === 0 || heads.length === 0) return undefined;
-    const indexes = heads.map((_, index) => index);
-    const used = heads === this.#chosen ? indexes : this.#judge(record);
+    if (record.full || record.steps.length === 0 || record.heads.length === 0) return undefined;
+    const used = record.begunWith === this.#chosen ? record.heads.map((_, index) => index) : this.#judge(record);
     const found = align(averaged(record, used));
     return used.length > 0 && found.focus >= MIN_FOCUS ? found : undefined;
   }
 
   /** The sentence's own best heads; adds to what decides for the model. */
   #judge(record: AttentionRecord): readonly number[] {
-    const ranked = candidates(record).map((index) => ({ index, focus: align(averaged(record, [index])).focus }));
-    if (record.heads === this.#all && record.textIds >= MIN_IDS && record.steps.length >= MIN_STEPS && this.#chosen === undefined) {
+    const ranked = record.candidates().map((index) => ({ index, focus: align(averaged(record, [index])).focus }));
+    if (record.begunWith === this.#all && record.textIds >= MIN_IDS && record.steps.length >= MIN_STEPS && this.#chosen === undefined) {
       this.#judged += record.steps.length;
-      for (const { index, focus } of ranked) this.#focus.set(index, (this.#focus.get(index) ?? 0) + focus * record.steps.length);
-      if (this.#judged >= ENOUGH_STEPS) this.#chosen = best([...this.#focus].map(([index, sum]) => ({ index, focus: sum / this.#judged }))).map((index) => this.#all[index]!);
+      for (const { index, focus } of ranked) {
+        const place = this.#all.indexOf(record.heads[index]!);
+        this.#focus.set(place, (this.#focus.get(place) ?? 0) + focus * record.steps.length);
+      }
+      if (this.#judged >= ENOUGH_STEPS) this.#chosen = best([...this.#focus].map(([place, sum]) => ({ index: place, focus: sum / this.#judged }))).map((place) => this.#all[place]!);
     }
     return best(ranked);
   }
@@ -131,34 +130,6 @@ function best(heads: readonly { readonly index: number; readonly focus: number }
   return ranked.filter(({ focus }) => focus >= least).slice(0, MAX_HEADS).map(({ index }) => index);
 }
 
-/** Heads whose strongest look moves forward with the speech, best first: the path of each of hundreds would take long. */
-function candidates({ heads, steps }: AttentionRecord): number[] {
-  const scores = heads.map((_, index) => {
-    const looks = steps.map((weights) => strongest(rowOf(weights, index, heads.length)));
-    return { index, score: correlation(looks.map(({ at }) => at)) * (looks.reduce((sum, { weight }) => sum + weight, 0) / looks.length) };
-  });
-  return scores.filter(({ score }) => score > 0).toSorted((a, b) => b.score - a.score).slice(0, CANDIDATES).map(({ index }) => index);
-}
-
-function strongest(row: Float32Array): { readonly at: number; readonly weight: number } {
-  let at = 0;
-  for (let t = 1; t < row.length; t += 1) if (row[t]! > row[at]!) at = t;
-  return { at, weight: row[at] ?? 0 };
-}
-
-/** Of values with their place in the row. */
-function correlation(values: readonly number[]): number {
-  const middle = (values.length - 1) / 2;
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  let [xy, xx, yy] = [0, 0, 0];
-  for (const [i, value] of values.entries()) {
-    xy += (i - middle) * (value - mean);
-    xx += (i - middle) ** 2;
-    yy += (value - mean) ** 2;
-  }
-  return xx * yy === 0 ? 0 : xy / Math.sqrt(xx * yy);
-}
-
 /** Mean over heads, one row per speech token. */
 function averaged({ heads, steps }: AttentionRecord, used: readonly number[]): Float32Array[] {
   return steps.map((weights) => {
@@ -166,9 +137,4 @@ function averaged({ heads, steps }: AttentionRecord, used: readonly number[]): F
     for (const index of used) for (const [t, weight] of rowOf(weights, index, heads.length).entries()) sum[t] = sum[t]! + weight / used.length;
     return sum;
   });
-}
-
-function rowOf(weights: Float32Array, index: number, heads: number): Float32Array {
-  const count = weights.length / heads;
-  return weights.subarray(index * count, (index + 1) * count);
 }

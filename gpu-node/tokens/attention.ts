@@ -22,22 +22,34 @@ export function allHeads({ layers, heads }: Pick<LanguageModelConfig, 'layers' |
   return Array.from({ length: layers * heads }, (_, i) => ({ layer: Math.floor(i / heads), head: i % heads }));
 }
 
+/** After this many speech tokens (2 s) only the most promising heads are recorded on: hundreds of them cost as much as a tenth of the model. */
+const PRUNE_STEPS = 50;
+const CANDIDATES = 16;
+
 /** What the heads of one row looked at. */
 export class AttentionRecord {
-  readonly heads: readonly Head[];
+  /** Heads that recording began with. */
+  readonly begunWith: readonly Head[];
+  #heads: readonly Head[];
   readonly #config: LanguageModelConfig;
   /** Places of the text's ids in the cache. */
   readonly #positions: number[] = [];
   /** Per speech token: (heads, text ids known then) softmax over the text. */
-  readonly #steps: Float32Array[] = [];
+  #steps: Float32Array[] = [];
   #skippedText: number;
   #cells = 0;
 
   /** `skippedText`: ids of the prompt's text, which come first and are not looked for. */
   constructor(config: LanguageModelConfig, heads: readonly Head[], skippedText: number) {
     this.#config = config;
-    this.heads = heads;
+    this.begunWith = heads;
+    this.#heads = heads;
     this.#skippedText = skippedText;
+  }
+
+  /** Heads that are recorded. */
+  get heads(): readonly Head[] {
+    return this.#heads;
   }
 
   /** Text ids seen. */
@@ -83,6 +95,28 @@ export class AttentionRecord {
       softmax(row);
     }
     this.#steps.push(weights);
+    if (this.#steps.length === PRUNE_STEPS && this.#heads.length > CANDIDATES) this.#keep(this.candidates());
+  }
+
+  /** Places in `heads` of those whose strongest look moves forward with the speech, best first; few of them. */
+  candidates(): number[] {
+    const scores = this.#heads.map((_, index) => {
+      const looks = this.#steps.map((weights) => strongest(rowOf(weights, index, this.#heads.length)));
+      return { index, score: correlation(looks.map(({ at }) => at)) * (looks.reduce((sum, { weight }) => sum + weight, 0) / looks.length) };
+    });
+    return scores.filter(({ score }) => score > 0).toSorted((a, b) => b.score - a.score).slice(0, CANDIDATES).map(({ index }) => index);
+  }
+
+  #keep(indexes: readonly number[]): void {
+    const before = this.#heads;
+    this.#heads = indexes.map((index) => before[index]!);
+    this.#steps = this.#steps.map((weights) => {
+      const count = weights.length / before.length;
+      const kept = new Float32Array(indexes.length * count);
+      for (const [place, index] of indexes.entries()) kept.set(rowOf(weights, index, before.length), place * count);
+      return kept;
+    });
+    this.#cells = this.#steps.reduce((sum, { length }) => sum + length, 0);
   }
 
   #rotated(all: ArrayLike<number>, first: number, position: number): Float32Array {
@@ -105,4 +139,29 @@ function softmax(row: Float32Array): void {
   let sum = 0;
   for (let i = 0; i < row.length; i += 1) sum += row[i] = Math.exp(row[i]! - most);
   for (let i = 0; i < row.length; i += 1) row[i] = row[i]! / sum;
+}
+
+/** One head's row of a step: (text ids). */
+export function rowOf(weights: Float32Array, index: number, heads: number): Float32Array {
+  const count = weights.length / heads;
+  return weights.subarray(index * count, (index + 1) * count);
+}
+
+function strongest(row: Float32Array): { readonly at: number; readonly weight: number } {
+  let at = 0;
+  for (let t = 1; t < row.length; t += 1) if (row[t]! > row[at]!) at = t;
+  return { at, weight: row[at] ?? 0 };
+}
+
+/** Of values with their place in the row (Pearson). */
+function correlation(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  let [xy, xx, yy] = [0, 0, 0];
+  for (const [i, value] of values.entries()) {
+    xy += (i - middle) * (value - mean);
+    xx += (i - middle) ** 2;
+    yy += (value - mean) ** 2;
+  }
+  return xx * yy === 0 ? 0 : xy / Math.sqrt(xx * yy);
 }
