@@ -28,6 +28,8 @@ export type Env = {
 
   /** Where this Worker runs, when `request.cf` shall not say it: a region of `REGIONS`. */
   readonly REGION?: string;
+  /** `required`: clips that come with a speech request (`reference`) need a consent record too, as voices do. */
+  readonly REFERENCE_CONSENT?: 'required';
   /** Reaches public addresses only; on one machine a network service of workerd (`outside.ts`). */
   readonly OUTSIDE?: Fetcher;
   /** `allow`: addresses that callers name may be this machine's own, also by http. For trying webhooks and clips at home. */

@@ -59,7 +59,7 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
   const { text, warnings: aboutText } = readText(request);
   const characters = text.length;
-  const voice = await resolveVoice(wantedVoice(request), { caller, env, ask: asking({ caller, region, env }) });
+  const voice = await resolveVoice(wantedVoice(request), { caller, requestId, env, ask: asking({ caller, region, env }) });
   const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
   const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
   const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
@@ -91,7 +91,7 @@ function timing(parts: Readonly<Record<string, number>>): Readonly<Record<string
 }
 
 function wantedVoice({ voice, reference }: SpeechRequest): WantedVoice {
-  return reference ? { audio: reference.audio, transcript: reference.text } : { name: voice ?? 'default' };
+  return reference ? { audio: reference.audio, transcript: reference.text, consent: reference.consent } : { name: voice ?? 'default' };
 }
 
 function toJob(request: SpeechRequest, { text, voice, id, tenant }: { readonly text: string; readonly voice: JobVoice; readonly id: string; readonly tenant: string }): Job {

@@ -16,6 +16,8 @@ const referenceSchema = z.object({
     .transform((text) => text.replace(/^data:[^,]{0,200},/, ''))
     .pipe(z.base64({ error: 'must be base64 or a base64 data URL' }).min(1, 'is empty')),
   text: z.string().max(2000).optional(),
+  /** Id of a consent record, where the operator asks for one. */
+  consent: z.string().max(64).optional(),
 });
 
 const voiceName = z.string().min(1).max(200);

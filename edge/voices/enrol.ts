@@ -16,7 +16,8 @@ import type { AskNode } from './announced.ts';
 import { hasPrompt, readPrompt, writePrompt } from './objects.ts';
 import type { Owner, Recording } from './objects.ts';
 
-export type EnrolContext = { readonly owner: Owner; readonly env: Env; readonly ask: AskNode };
+/** `audit`: written with the prompt, when one is made here. */
+export type EnrolContext = { readonly owner: Owner; readonly env: Env; readonly ask: AskNode; readonly audit?: (promptKey: string) => D1PreparedStatement };
 
 /** A prompt that lies in R2. */
 export type Prompt = { readonly promptKey: string; readonly modelRevision: string; readonly report: VoiceReport };
@@ -42,7 +43,7 @@ const remembered = new Map<string, { readonly prompt: Prompt; readonly untilMs: 
  * `lost`: a prompt of this clip that was not where it should be, and is made again. Throws what the node finds wrong with
  * the clip, `no_node_available`, or `store_unavailable`.
  */
-export async function enrol(recording: Recording, { owner, env, ask }: EnrolContext, lost?: string): Promise<Prompt> {
+export async function enrol(recording: Recording, { owner, env, ask, audit }: EnrolContext, lost?: string): Promise<Prompt> {
   const { modelRevision } = await announced(ask, owner.residency);
   const key = await uploadKey({ tenant: owner.tenant, modelRevision, transcript: recording.transcript }, recording.clip);
   const known = remembered.get(key);
@@ -62,7 +63,7 @@ export async function enrol(recording: Recording, { owner, env, ask }: EnrolCont
     const free = !current || stillLost;
     if (free && (await take(key, { me, owner, before: stillLost ? current?.owner : undefined, env }))) {
       // goes on when this request is left: the others wait for it
-      const making = make(recording, { key, me, owner, env, ask });
+      const making = make(recording, { key, me, owner, env, ask, ...(audit && { audit }) });
       waitUntil(making.catch(() => {}));
       return remember(key, await making);
     }
@@ -98,14 +99,15 @@ async function take(key: string, { me, owner, before, env }: { readonly me: stri
   return meta.changes > 0;
 }
 
-async function make(recording: Recording, { key, me, owner, env, ask }: EnrolContext & { readonly key: string; readonly me: string }): Promise<Prompt> {
+async function make(recording: Recording, { key, me, owner, env, ask, audit }: EnrolContext & { readonly key: string; readonly me: string }): Promise<Prompt> {
   try {
     const body = writeEnvelope({ tenant: owner.tenant, transcript: recording.transcript }, recording.clip);
     const response = await ask({ method: 'POST', path: '/v1/voices', body, contentType: 'application/octet-stream' });
     const { value, bytes } = readEnvelope(new Uint8Array(await response.arrayBuffer()), enrolledSchema);
     if (!value.key.startsWith(`${owner.tenant}/`) || readVoicePromptHeader(bytes).modelRevision !== value.modelRevision) throw new CosyError('internal_error', 'A node answered with another voice: try again.');
     await writePrompt(value.key, bytes, owner, env);
-    await env.DB.prepare('UPDATE prompts SET prompt_key = ?, report = ?, until_ms = ? WHERE upload_key = ? AND owner = ?').bind(value.key, JSON.stringify(value.report), Date.now() + KEEP_MS, key, me).run();
+    const made = env.DB.prepare('UPDATE prompts SET prompt_key = ?, report = ?, until_ms = ? WHERE upload_key = ? AND owner = ?').bind(value.key, JSON.stringify(value.report), Date.now() + KEEP_MS, key, me);
+    await env.DB.batch([made, ...(audit ? [audit(value.key)] : [])]);
     return { promptKey: value.key, modelRevision: value.modelRevision, report: value.report };
   } catch (error) {
     const failure = isCosyError(error) && !error.retryable ? JSON.stringify({ code: error.code, message: error.message }) : undefined;

@@ -8,12 +8,14 @@
  */
 import type { JobVoice } from '../../shared/contract/job.ts';
 import { CosyError } from '../../shared/errors/index.ts';
+import { auditRow } from '../audit.ts';
 import type { Caller } from '../caller.ts';
 import type { Env } from '../env.ts';
 import { isAlias, standIn } from './aliases.ts';
 import { announced } from './announced.ts';
 import type { AskNode } from './announced.ts';
 import { readVoice } from './catalogue.ts';
+import { readConsent } from './consents.ts';
 import { enrol } from './enrol.ts';
 import type { Prompt } from './enrol.ts';
 import { findHot, forgetHot, fromDatabase, isId } from './hot.ts';
@@ -22,7 +24,10 @@ import { readPrompt } from './objects.ts';
 import { remakeVoice } from './remake.ts';
 
 /** A name (preset, alias, the tenant's own voice) or a clip sent along, in base64. */
-export type WantedVoice = { readonly name: string } | { readonly audio: string; readonly transcript: string | undefined };
+export type WantedVoice = { readonly name: string } | WantedClip;
+
+/** `consent`: id of a consent record, for operators who ask for it (`REFERENCE_CONSENT`). */
+export type WantedClip = { readonly audio: string; readonly transcript: string | undefined; readonly consent?: string | undefined };
 
 export type ResolvedVoice = {
   /** As the caller knows it. */
@@ -37,7 +42,7 @@ export type ResolvedVoice = {
   readonly warnings: readonly string[];
 };
 
-export type ResolveContext = { readonly caller: Caller; readonly env: Env; readonly ask: AskNode };
+export type ResolveContext = { readonly caller: Caller; readonly requestId: string; readonly env: Env; readonly ask: AskNode };
 
 /** Throws `voice_not_found`, what is wrong with a clip, or `no_node_available` when an isolate that just began finds no node. */
 export async function resolveVoice(wanted: WantedVoice, context: ResolveContext): Promise<ResolvedVoice> {
@@ -96,10 +101,13 @@ async function again(id: string, { caller, env, ask }: ResolveContext, lost?: st
   return (await remakeVoice(voice, { owner: caller, env, ask }, lost)).promptKey;
 }
 
-async function oneShot({ audio, transcript = '' }: { readonly audio: string; readonly transcript: string | undefined }, context: ResolveContext): Promise<ResolvedVoice> {
-  const { caller: owner, env, ask } = context;
+async function oneShot({ audio, transcript = '', consent }: WantedClip, context: ResolveContext): Promise<ResolvedVoice> {
+  const { caller: owner, requestId, env, ask } = context;
+  if (consent !== undefined) await readConsent(consent, owner.tenant, env);
+  else if (env.REFERENCE_CONSENT === 'required') throw new CosyError('consent_required', 'A voice is imitated with the consent of its speaker here: send `reference.consent` with the id of a consent record (POST /v1/audio/voice_consents).', { param: 'reference.consent' });
+  const audit = (key: string) => auditRow(env, { what: 'voice.created', subject: key }, { caller: owner, tenant: owner.tenant, requestId });
   const recording = { clip: decoded(audio), transcript };
-  const { promptKey }: Prompt = await enrol(recording, { owner, env, ask });
+  const { promptKey }: Prompt = await enrol(recording, { owner, env, ask, audit });
   return {
     id: 'clip',
     contentKey: promptKey,

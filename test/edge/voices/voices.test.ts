@@ -124,6 +124,14 @@ describe('voices', () => {
     expect(node.made.count).toBe(before + 1);
   });
 
+  it('of one request leave a line in the audit when they are made', async () => {
+    await ben.speak({ reference: { audio: Buffer.from(clip(0.65)).toString('base64'), text: WORDS } });
+    const voice = lastVoice();
+    if (voice?.kind !== 'prompt') throw new Error('a clip is spoken by key');
+    const { body } = await ben.ask('GET', '/v1/audit?limit=100');
+    expect((body['data'] as { what: string; subject: string }[]).filter(({ subject }) => subject === voice.key).map(({ what }) => what)).toEqual(['voice.created']);
+  });
+
   it('are renamed, and made anew with other words', async () => {
     const { body } = await create(ben, { name: 'Draft', audio_sample: clip(0.7), ref_text: '收到好友从远方' });
     expect((await ben.ask('PATCH', `/v1/audio/voices/${body.id}`, { name: 'Final', language: 'zh' })).body).toMatchObject({ id: body.id, name: 'Final', language: 'zh' });
@@ -191,13 +199,17 @@ describe('voices', () => {
     server.close();
   });
 
-  it('of a tenant in the EU stay in its own bucket and are found there', async () => {
-    const eu = await startEdge(`eu=${node.url}`);
+  it('of a tenant in the EU speak by nodes of the EU, and by consent alone where the operator says so', async () => {
+    const eu = await startEdge(`eu=${node.url}`, { bindings: { REFERENCE_CONSENT: 'required' } });
     try {
       const clara = await eu.tenant('clara', 'eu');
       const { status, body } = await create(clara);
       expect(status, JSON.stringify(body)).toBe(201);
       expect((await clara.speak({ voice: body.id })).status).toBe(200);
+      const reference = { audio: Buffer.from(clip(0.8)).toString('base64'), text: WORDS };
+      expect((await clara.speak({ reference })).body.error.code).toBe('consent_required');
+      expect((await clara.speak({ reference: { ...reference, consent: 'cons_unknown' } })).status).toBe(404);
+      expect((await clara.speak({ reference: { ...reference, consent: body['consent'] } })).status).toBe(200);
     } finally {
       await eu.close();
     }
