@@ -10,6 +10,7 @@ import { keyOperations, keys } from './api/keys.ts';
 import { modelOperations, models } from './api/models.ts';
 import { heartbeats, nodeOperations, nodes, regions } from './api/nodes.ts';
 import { problem } from './api/problem.ts';
+import { socketOperations, speechSocket } from './api/socket.ts';
 import { audit, tenantOperations, tenants } from './api/tenants.ts';
 import { text, textOperations } from './api/text.ts';
 import { tokenOperations, tokens } from './api/tokens.ts';
@@ -33,6 +34,7 @@ app.use(async (c, next) => {
   c.set('requestId', given !== undefined && /^[\w.:-]{1,100}$/.test(given) ? given : crypto.randomUUID());
   c.set('limits', new Headers());
   await next();
+  if (c.res.status === 101) return; // headers of an upgrade cannot be added to
   c.header('x-request-id', c.get('requestId'));
   for (const [name, value] of c.get('limits')) c.header(name, value);
 });
@@ -48,6 +50,7 @@ app.use('/v1/*', async (c, next) => {
   await next();
 });
 
+app.route('/v1/audio/speech/ws', speechSocket);
 app.route('/v1/audio/speech', speech);
 app.route('/v1/audio/jobs', jobs);
 app.route('/downloads', downloads);
@@ -62,7 +65,7 @@ app.route('/v1/audit', audit);
 app.route('/v1/usage', usage);
 app.route('/v1/regions', regions);
 app.route('/v1/nodes', nodes);
-app.route('/', docs([...speechOperations, ...voiceOperations, ...consentOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
+app.route('/', docs([...speechOperations, ...socketOperations, ...voiceOperations, ...consentOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
 
 app.notFound((c) => problem(new CosyError('not_found', `There is no ${c.req.method} ${c.req.path}.`), c.get('requestId')));
 app.onError((error, c) => problem(error, c.get('requestId')));

@@ -12,6 +12,7 @@ import packageFile from '../package.json' with { type: 'json' };
 import { openEngine } from './engine.ts';
 import type { EngineSettings } from './engine.ts';
 import { ADMISSION_LIMITS, Admission } from './schedule/admission.ts';
+import type { TextPiece } from './schedule/source.ts';
 import { exporterFromEnvironment, nodeMetrics } from './metrics/index.ts';
 import { nodeApp } from './server/app.ts';
 import { Recent, startHeartbeats } from './server/heartbeat.ts';
@@ -54,8 +55,9 @@ export async function serve(settings: ServeSettings): Promise<Running> {
   const recent = new Recent();
   const beats: Heartbeats[] = [];
   const firstAudioMs = () => Math.round(admission.estimatedWaitMs + recent.firstMs);
-  const run = (job: Job, signal: AbortSignal, traceparent?: string) =>
-    recent.watch(job, runJob(job, engine, { signal, metrics, admission, spans, traceparent }), { waitMs: admission.estimatedWaitMs, onNewVoice: () => beats.forEach((beat) => beat.soon()) });
+  const run = (job: Job, signal: AbortSignal, traceparent?: string, pieces?: AsyncIterable<TextPiece>) =>
+    // the first sound of text in pieces waits for its text, which says nothing about the node
+    pieces ? runJob(job, engine, { signal, metrics, admission, spans, traceparent, pieces }) : recent.watch(job, runJob(job, engine, { signal, metrics, admission, spans, traceparent }), { waitMs: admission.estimatedWaitMs, onNewVoice: () => beats.forEach((beat) => beat.soon()) });
   const app = nodeApp(
     {
       run,

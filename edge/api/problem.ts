@@ -23,7 +23,8 @@ export function problem(error: unknown, requestId: string): Response {
   return new Response(JSON.stringify(body), { status: status === 499 ? 400 : status, headers });
 }
 
-function errorType(status: number): string {
+/** OpenAI's name for what a status means. */
+export function errorType(status: number): string {
   if (status === 401) return 'authentication_error';
   if (status === 403) return 'permission_error';
   if (status === 429) return 'rate_limit_error';

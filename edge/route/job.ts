@@ -98,7 +98,7 @@ async function withVoice(url: string, { job, withPrompt }: RouteRequest, context
 }
 
 /** `answer`: wrong everywhere. `rests`: the node is well and wants no more. `fails`: counts against the node. */
-function judge({ kind, refusal }: AttemptFailure): 'answer' | 'rests' | 'fails' {
+export function judge({ kind, refusal }: AttemptFailure): 'answer' | 'rests' | 'fails' {
   if (kind !== 'refused' || !refusal) return 'fails';
   if (RESTS.has(refusal.code)) return 'rests';
   return NODE_FAULTS.has(refusal.code) ? 'fails' : 'answer';
@@ -109,7 +109,7 @@ const RESTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['overloaded', 'drainin
 const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['internal_error', 'signature_invalid', 'provider_unavailable', 'checkpoint_not_found', 'checkpoint_invalid', 'hash_mismatch', 'not_found']);
 
 /** The near regions at once, the others only when those have nobody left; troubled nodes after all others. */
-async function* candidates({ job, region, residency, after, env }: RouteRequest): AsyncGenerator<Choice> {
+export async function* candidates({ job, region, residency, after, env }: Omit<RouteRequest, 'withPrompt' | 'signal'>): AsyncGenerator<Choice> {
   const regions = regionsFor(region, residency);
   const wanted: Wanted = { warmKey: warmKeyOf(job.voice), preset: job.voice.kind === 'preset' && job.voice.name !== 'default' ? job.voice.name : undefined, avoid: new Set(after === undefined ? [] : [after]) };
   const all: KnownNode[] = [];

@@ -1,13 +1,17 @@
 /**
  * The node's HTTP side: signed jobs in, frames out. Nothing here knows a model; `Synthesis` is what main.ts hands in.
  */
+import { upgradeWebSocket } from '@hono/node-server';
 import { Hono } from 'hono';
 import { jobSchema } from '../../shared/contract/job.ts';
 import type { Job } from '../../shared/contract/job.ts';
 import { encodeFrame } from '../../shared/contract/frames.ts';
 import type { Frame } from '../../shared/contract/frames.ts';
+import { PIECES_PATH } from '../../shared/contract/pieces.ts';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import { MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
+import type { TextPiece } from '../schedule/source.ts';
+import { pieceSocket } from './socket.ts';
 import { voiceRoutes } from './voices.ts';
 import type { VoiceMaker } from './voices.ts';
 import { SIGNATURE_HEADER } from '../../shared/signing/index.ts';
@@ -15,8 +19,8 @@ import type { SignatureVerifier } from '../../shared/signing/index.ts';
 
 /** What the server needs of the node. */
 export type Synthesis = {
-  /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. `traceparent`: header of the caller's trace. */
-  readonly run: (job: Job, signal: AbortSignal, traceparent?: string) => AsyncGenerator<Frame>;
+  /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. `traceparent`: header of the caller's trace. `pieces`: text that arrives while it is spoken, instead of the job's. */
+  readonly run: (job: Job, signal: AbortSignal, traceparent?: string, pieces?: AsyncIterable<TextPiece>) => AsyncGenerator<Frame>;
   readonly voices: () => readonly { readonly name: string; readonly language: string | undefined }[];
   readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number; readonly firstAudioMs?: number };
   /** Prometheus text. */
@@ -50,6 +54,8 @@ export function nodeApp(synthesis: Synthesis, verifier: SignatureVerifier, maker
     const first = await frames.next();
     return new Response(frameStream(first, frames, cancel), { headers: { 'content-type': 'application/octet-stream' } });
   });
+
+  app.get(PIECES_PATH, upgradeWebSocket((c) => pieceSocket((job, signal, pieces) => synthesis.run(job, signal, c.req.header('traceparent'), pieces))));
 
   app.notFound((c) => errorResponse(new CosyError('not_found', `There is no ${c.req.method} ${c.req.path} on a node.`)));
   app.onError((error) => errorResponse(error));

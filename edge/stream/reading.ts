@@ -1,0 +1,61 @@
+/**
+ * Written text that arrives in pieces → speakable pieces, each with the way back to what was written. Numbers and dates are
+ * read with what stands around them, so a piece is a whole sentence (or a clause of a very long one); the rest waits for more.
+ */
+import { normalize, splitForStreaming } from '../../shared/normalize/index.ts';
+import type { NormalizeOptions, TraceSpan } from '../../shared/normalize/index.ts';
+
+/** A piece as it is spoken. `start`: of its source in all that was written. */
+export type SpokenPiece = { readonly text: string; readonly source: string; readonly start: number; readonly spans: readonly Pick<TraceSpan, 'start' | 'end' | 'spokenStart' | 'spokenEnd'>[] };
+
+/** Longer than this without the end of a sentence, text is cut at a clause or between words, never in a number. */
+const MAX_HELD_CHARACTERS = 300;
+/** Behind the end of a sentence, closers may follow and then a blank; ideographs need none. A line break ends one too. */
+const SENTENCE = /(?:[.!?…]+["'”’)\]]*(?=\s)|[。！？]+["'”’」』）)]*|\n)\s*/gu;
+/** In front of a stop: a title, initials, a single letter, a short form. */
+const ABBREVIATION = /(?:^|[\s("“])(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|Inc|Ltd|Co|Corp|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|Rep|Mt|Ft|Fig|Vol|approx)$/;
+
+export class PieceReader {
+  readonly #options: NormalizeOptions;
+  #held = '';
+  #start = 0;
+
+  /** `read: false`: what is written is spoken as it is, and nothing waits. */
+  constructor(options: NormalizeOptions) {
+    this.#options = options;
+  }
+
+  /** What can be read now. */
+  push(text: string): SpokenPiece[] {
+    this.#held += text;
+    return this.#options.read === false ? this.flush() : this.#take(this.#cut());
+  }
+
+  /** All that waits. */
+  flush(): SpokenPiece[] {
+    return this.#take(this.#held.length);
+  }
+
+  #take(length: number): SpokenPiece[] {
+    const source = this.#held.slice(0, length);
+    if (source === '') return [];
+    const start = this.#start;
+    this.#held = this.#held.slice(length);
+    this.#start += length;
+    if (this.#options.read === false) return [{ text: source, source, start, spans: [] }];
+    const { text, spans } = normalize(source, this.#options);
+    // the normalizer trims, and the next word must not grow onto this one
+    return [{ text: /\s$/.test(source) && !/\s$/.test(text) ? `${text} ` : text, source, start, spans }];
+  }
+
+  /** Up to the last end of a sentence that something follows. */
+  #cut(): number {
+    let cut = 0;
+    for (const match of this.#held.matchAll(SENTENCE)) {
+      const end = match.index + match[0].length;
+      if (end < this.#held.length && !(match[0].startsWith('.') && ABBREVIATION.test(this.#held.slice(Math.max(0, match.index - 12), match.index)))) cut = end;
+    }
+    if (this.#held.length - cut <= MAX_HELD_CHARACTERS) return cut;
+    return splitForStreaming(this.#held, { firstWeight: MAX_HELD_CHARACTERS / 4, targetWeight: MAX_HELD_CHARACTERS / 4, maxWeight: MAX_HELD_CHARACTERS / 2 }).at(-1)?.start ?? cut;
+  }
+}
