@@ -1,8 +1,9 @@
 /**
  * What the Worker adds, beside the node called directly in the same run: time to the first byte of sound, streams at once,
- * memory of a stream, a hit of the result cache, bytes of the bundle, start of `npm start`. Prints a table and JSON.
+ * memory and processor time of a stream, a hit of the result cache, bytes of the bundle, start of `npm start`. Prints a table
+ * and JSON.
  *
- *   node test/bench/edge/bench.ts [--streams 300] [--seconds 10]
+ *   node test/bench/edge/bench.ts [--streams 300] [--seconds 10] [--calls 300] [--only first,kept,crowds,bundle,starts]
  *
  * Client, node and Worker share the machine's cores.
  */
@@ -21,7 +22,7 @@ import { hardware, measurementRows } from '../../../gpu-node/bench/measure.ts';
 import type { Measurement } from '../../../gpu-node/bench/measure.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const { values } = parseArgs({ options: { streams: { type: 'string', default: '300' }, seconds: { type: 'string', default: '10' }, calls: { type: 'string', default: '300' } } });
+const { values } = parseArgs({ options: { streams: { type: 'string', default: '300' }, seconds: { type: 'string', default: '10' }, calls: { type: 'string', default: '300' }, only: { type: 'string' } } });
 const [streams, seconds, calls] = [Number(values.streams), Number(values.seconds), Number(values.calls)];
 
 /** 16-bit mono at 24 kHz. */
@@ -43,35 +44,7 @@ try {
   const { key: apiKey } = JSON.parse((await post(`${edge.url}v1/keys`, admin, { name: 'bench' }, { 'x-tenant': 'bench' })).text) as { key: string };
   const rows: Measurement[] = [];
 
-  const direct: number[] = [];
-  const through: number[] = [];
-  for (let i = -20; i < calls; i++) {
-    const a = await firstByteDirect(node.url);
-    const b = await firstByte(edge.url, apiKey, { seed: 1, cache: false });
-    if (i >= 0) [direct.push(a), through.push(b)];
-  }
-  const added = through.map((ms, i) => ms - (direct[i] ?? 0)).toSorted((a, b) => a - b);
-  rows.push({ name: 'first byte, node alone', unit: 'ms', samples: direct }, { name: 'first byte, through the Worker', unit: 'ms', samples: through });
-  rows.push({ name: 'added, p50', unit: 'ms', samples: [quantile(added, 0.5)] }, { name: 'added, p99', unit: 'ms', samples: [quantile(added, 0.99)] });
-
-  await firstByte(edge.url, apiKey, { seed: 1, input: 'Kept.' });
-  await settled();
-  const hits: number[] = [];
-  let misses = 0;
-  for (let i = 0; i < calls; i++) hits.push(await firstByte(edge.url, apiKey, { seed: 1, input: 'Kept.' }, (headers) => (misses += headers['x-cache'] === 'audio-hit' ? 0 : 1)));
-  rows.push({ name: 'first byte of a kept result', unit: 'ms', samples: hits }, { name: 'of these not kept', unit: '', samples: [misses] });
-
-  // two crowds, because freed memory is not given back at once: what a stream more costs is the slope between their peaks
-  const few = await crowd(edge, apiKey, Math.round(streams / 3));
-  const { heard, peakBytes } = await crowd(edge, apiKey, streams);
-  rows.push({ name: `${streams} streams of ${seconds} s at once: complete`, unit: '', samples: [heard.filter(({ complete }) => complete).length] });
-  rows.push({ name: 'streams that ran dry', unit: '', samples: [heard.filter(({ dryMs }) => dryMs > 0).length] });
-  rows.push({ name: 'least sound in the buffer', unit: 'ms', samples: heard.map(({ leastMs }) => leastMs) });
-  rows.push({ name: 'first byte, all at once', unit: 'ms', samples: heard.map(({ firstMs }) => firstMs) });
-  rows.push({ name: 'memory of the Worker, all at once', unit: 'MB', samples: [peakBytes / 1e6] }, { name: 'memory of a stream', unit: 'KB', samples: [(peakBytes - few.peakBytes) / (heard.length - few.heard.length) / 1e3] });
-
-  rows.push({ name: 'bundle, compressed', unit: 'KB', samples: [await bundleKb()] });
-  rows.push({ name: 'npm start to the first answer', unit: 's', samples: [await startSeconds(), await startSeconds(), await startSeconds()] });
+  for (const [name, part] of Object.entries({ first, kept, crowds, bundle, starts })) if (!values.only || values.only.split(',').includes(name)) rows.push(...(await part({ node, edge, apiKey })));
 
   for (const row of measurementRows(rows)) console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(46) : cell.padStart(10))).join(''));
   console.log(JSON.stringify({ hardware: hardware('cpu'), measurements: rows.map((row) => ({ ...row, samples: row.samples.map((value) => Number(value.toFixed(3))) })) }));
@@ -81,13 +54,70 @@ try {
   setTimeout(() => rmSync(data, { recursive: true, force: true }), 1000);
 }
 
-/** Streams that begin together, and the most memory the Worker had while they ran. */
-async function crowd(edge: Started, apiKey: string, count: number): Promise<{ readonly heard: readonly Heard[]; readonly peakBytes: number }> {
+type Bench = { readonly node: Started; readonly edge: Started; readonly apiKey: string };
+
+/** Turn by turn at the node and through the Worker. */
+async function first({ node, edge, apiKey }: Bench): Promise<Measurement[]> {
+  const direct: number[] = [];
+  const through: number[] = [];
+  for (let i = -20; i < calls; i++) {
+    const a = await firstByteDirect(node.url);
+    const b = await firstByte(edge.url, apiKey, { seed: 1, cache: false });
+    if (i >= 0) [direct.push(a), through.push(b)];
+  }
+  const added = through.map((ms, i) => ms - (direct[i] ?? 0)).toSorted((a, b) => a - b);
+  return [
+    { name: 'first byte, node alone', unit: 'ms', samples: direct },
+    { name: 'first byte, through the Worker', unit: 'ms', samples: through },
+    { name: 'added, p50', unit: 'ms', samples: [quantile(added, 0.5)] },
+    { name: 'added, p99', unit: 'ms', samples: [quantile(added, 0.99)] },
+  ];
+}
+
+/** Of one sound that was made before. */
+async function kept({ edge, apiKey }: Bench): Promise<Measurement[]> {
+  await firstByte(edge.url, apiKey, { seed: 1, input: 'Kept.' });
+  await settled();
+  const hits: number[] = [];
+  let misses = 0;
+  for (let i = 0; i < calls; i++) hits.push(await firstByte(edge.url, apiKey, { seed: 1, input: 'Kept.' }, (headers) => (misses += headers['x-cache'] === 'audio-hit' ? 0 : 1)));
+  return [
+    { name: 'first byte of a kept result', unit: 'ms', samples: hits },
+    { name: 'of these not kept', unit: '', samples: [misses] },
+  ];
+}
+
+/** Two crowds, because freed memory is not given back at once: what a stream more costs is the slope between their peaks. */
+async function crowds({ edge, apiKey }: Bench): Promise<Measurement[]> {
+  const few = await crowd(edge, apiKey, Math.round(streams / 3));
+  const { heard, peakBytes, processorS } = await crowd(edge, apiKey, streams);
+  return [
+    { name: `${streams} streams of ${seconds} s at once: complete`, unit: '', samples: [heard.filter(({ complete }) => complete).length] },
+    { name: 'streams that ran dry', unit: '', samples: [heard.filter(({ dryMs }) => dryMs > 0).length] },
+    { name: 'least sound in the buffer', unit: 'ms', samples: heard.map(({ leastMs }) => leastMs) },
+    { name: 'first byte, all at once', unit: 'ms', samples: heard.map(({ firstMs }) => firstMs) },
+    { name: 'memory of the Worker, all at once', unit: 'MB', samples: [peakBytes / 1e6] },
+    { name: 'memory of a stream', unit: 'KB', samples: [(peakBytes - few.peakBytes) / (heard.length - few.heard.length) / 1e3] },
+    { name: 'processor time of the Worker for a second of a stream', unit: 'ms', samples: [(1000 * processorS) / (heard.length * seconds)] },
+  ];
+}
+
+async function bundle(): Promise<Measurement[]> {
+  return [{ name: 'bundle, compressed', unit: 'KB', samples: [await bundleKb()] }];
+}
+
+async function starts(): Promise<Measurement[]> {
+  return [{ name: 'npm start to the first answer', unit: 's', samples: [await startSeconds(), await startSeconds(), await startSeconds()] }];
+}
+
+/** Streams that begin together, the most memory the Worker had while they ran, and the processor time it took. */
+async function crowd(edge: Started, apiKey: string, count: number): Promise<{ readonly heard: readonly Heard[]; readonly peakBytes: number; readonly processorS: number }> {
   let peakBytes = 0;
+  const beforeS = workerProcessorS(edge.process);
   const watch = setInterval(() => (peakBytes = Math.max(peakBytes, workerMemory(edge.process))), 250);
   const heard = await Promise.all(Array.from({ length: count }, () => listenTo(edge.url, apiKey, seconds)));
   clearInterval(watch);
-  return { heard, peakBytes };
+  return { heard, peakBytes, processorS: workerProcessorS(edge.process) - beforeS };
 }
 
 type Started = { readonly url: string; readonly process: ChildProcess };
@@ -158,10 +188,20 @@ function listenTo(url: string, apiKey: string, lengthS: number): Promise<Heard> 
 }
 
 /** Resident bytes of workerd below this process. */
-function workerMemory({ pid = 0 }: ChildProcess): number {
+function workerMemory(from: ChildProcess): number {
+  return Number(readFileSync(`/proc/${workerdOf(from)}/statm`, 'utf8').split(' ')[1]) * 4096;
+}
+
+/** Seconds that workerd below this process computed so far, in user and system mode; clock ticks are hundredths. */
+function workerProcessorS(from: ChildProcess): number {
+  const [user, system] = readFileSync(`/proc/${workerdOf(from)}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13) ?? [];
+  return (Number(user) + Number(system)) / 100;
+}
+
+function workerdOf({ pid = 0 }: ChildProcess): number {
   const workerd = descendants(pid).find((each) => readFileSync(`/proc/${each}/comm`, 'utf8').trim() === 'workerd');
-  const pages = workerd === undefined ? 0 : Number(readFileSync(`/proc/${workerd}/statm`, 'utf8').split(' ')[1]);
-  return pages * 4096;
+  if (workerd === undefined) throw new Error('workerd is gone');
+  return workerd;
 }
 
 function descendants(pid: number): number[] {
