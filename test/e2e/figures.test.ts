@@ -4,15 +4,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../gpu-node/engine.ts';
 import { SpanExporter, nodeMetrics } from '../../gpu-node/metrics/index.ts';
 import { Admission } from '../../gpu-node/schedule/admission.ts';
+import { nodeApp } from '../../gpu-node/server/app.ts';
+import type { Synthesis } from '../../gpu-node/server/app.ts';
 import { runJob } from '../../gpu-node/server/job.ts';
 import type { Frame } from '../../shared/contract/frames.ts';
 import { jobSchema } from '../../shared/contract/job.ts';
+import { SIGNATURE_HEADER, SignatureVerifier, sign } from '../../shared/signing/index.ts';
 import { goldenDirectory } from '../golden/index.ts';
 import { collector } from '../gpu-node/metrics/collector.ts';
 import { NEVER, bundledEngine, joined } from './engine.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT = '00f067aa0ba902b7';
+const KEY = { id: 'a', secret: 'a secret of at least thirty-two bytes' };
 const TEXT = 'Hello, and welcome to the show.';
 
 const jobOf = (changes: Record<string, unknown> = {}) => jobSchema.parse({ version: 1, id: 'a', text: TEXT, voice: { kind: 'preset', name: 'default' }, format: 'pcm', sampleRateHz: 24000, speed: 1, volume: 1, streaming: true, seed: 3, ...changes });
@@ -55,7 +59,12 @@ describe('a job of the bundled voice', () => {
     const { url, spans, posts, close } = await collector();
     try {
       const exporter = new SpanExporter({ url });
-      await Array.fromAsync(runJob(jobOf(), engine, { signal: NEVER, metrics: nodeMetrics(), admission: new Admission(), spans: exporter, traceparent: `00-${TRACE}-${PARENT}-01` }));
+      const run: Synthesis['run'] = (job, signal, traceparent) => runJob(job, engine, { signal, metrics: nodeMetrics(), admission: new Admission(), spans: exporter, traceparent });
+      const app = nodeApp({ run, voices: () => [], health: () => ({ status: 'ok', model: '', running: 0, waiting: 0, estimatedWaitMs: 0 }), metrics: async () => '' }, new SignatureVerifier([KEY]));
+      const body = new TextEncoder().encode(JSON.stringify(jobOf()));
+      const signature = await sign({ method: 'POST', path: '/v1/synthesize', body }, KEY, Date.now());
+      const response = await app.request('/v1/synthesize', { method: 'POST', body, headers: { [SIGNATURE_HEADER]: signature, traceparent: `00-${TRACE}-${PARENT}-01` } });
+      expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(24000);
       await expect(Array.fromAsync(runJob(jobOf({ voice: { kind: 'preset', name: 'nobody' } }), engine, { signal: NEVER, metrics: nodeMetrics(), admission: new Admission(), spans: exporter }))).rejects.toMatchObject({ code: 'voice_not_found' });
       await exporter.flush();
       const [whole, ...parts] = spans().filter(({ traceId }) => traceId === TRACE);
