@@ -41,7 +41,7 @@ export type FlowOptions = {
   readonly directory: string;
   readonly config: FlowConfig;
   readonly open: OpenGraph;
-  /** Blocks (25 tokens) before the current one that the estimator sees besides the kept prompt; −1: all. Default: what fits 480 MB. */
+  /** Blocks (25 tokens) before the current one that the estimator sees besides the kept prompt; −1: all. Default: what fits 480 MB, 240 MB in half precision. */
   readonly leftBlocks?: number;
   /** Newest prompt blocks that stay in sight for the whole stream; −1: all. Default: as `leftBlocks`. */
   readonly promptBlocks?: number;
