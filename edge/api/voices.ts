@@ -8,6 +8,7 @@ import { MAX_CLIP_BYTES, MAX_TRANSCRIPT_CHARACTERS } from '../../shared/limits/i
 import { readJson } from '../admit/body.ts';
 import { idempotent } from '../admit/idempotency.ts';
 import { readMultipart } from '../admit/multipart.ts';
+import { reserve } from '../admit/quota.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
 import { forgetting } from '../forgetting.ts';
@@ -97,7 +98,8 @@ voices.use(async (c, next) => {
 });
 
 voices.post('/', idempotent(MAX_JSON_BYTES), async (c) => {
-  const voice = await createVoice(await newVoice(c.req.raw, c), { ...actor(c), env: c.env, ask: nodeOf(c) });
+  const wanted = await newVoice(c.req.raw, c);
+  const voice = await counted(c, () => createVoice(wanted, { ...actor(c), env: c.env, ask: nodeOf(c) }));
   c.executionCtx.waitUntil(tidyVoices(c.env, forgetting(c.env)).catch(() => {}));
   return c.json(shown(voice), 201);
 });
@@ -131,7 +133,7 @@ voices.patch('/:id', async (c) => {
   const changed: Voice = { ...voice, name: name ?? voice.name, description: description ?? voice.description, language: language === undefined ? voice.language : (language ?? undefined) };
   await c.env.DB.batch([updateVoice(changed, c.env)]);
   await forgetHot(voice, caller, c.env);
-  const result = transcript === undefined ? changed : await correctTranscript(changed, transcript, { owner: caller, env: c.env, ask });
+  const result = transcript === undefined ? changed : await counted(c, () => correctTranscript(changed, transcript, { owner: caller, env: c.env, ask }));
   if (transcript !== undefined) c.executionCtx.waitUntil(tidyVoices(c.env, forgetting(c.env)).catch(() => {}));
   return c.json(shown(result));
 });
@@ -141,6 +143,19 @@ voices.delete('/:id', async (c) => {
   if (!(await removeVoice(voice, { ...actor(c), env: c.env, elsewhere: forgetting(c.env) }))) throw notFound();
   return c.json({ id: voice.id, object: 'audio.voice.deleted', deleted: true });
 });
+
+/** What may cost a node something takes a place among the tenant's requests. */
+async function counted<T>(c: Context<EdgeContext>, work: () => Promise<T>): Promise<T> {
+  const reservation = await reserve({ caller: c.get('caller'), requestId: c.get('requestId'), characters: 0, env: c.env, limits: c.get('limits') });
+  let complete = false;
+  try {
+    const result = await work();
+    complete = true;
+    return result;
+  } finally {
+    c.executionCtx.waitUntil(reservation.settle({ characters: 0, audioMs: 0, complete }));
+  }
+}
 
 /** Who asks, for the audit. */
 function actor(c: Context<EdgeContext>) {

@@ -5,6 +5,7 @@
  */
 import { waitUntil } from 'cloudflare:workers';
 import { z } from 'zod';
+import { CosyError } from '../../shared/errors/index.ts';
 import type { Env } from '../env.ts';
 import { findByName, readVoice } from './catalogue.ts';
 import type { Voice } from './catalogue.ts';
@@ -41,9 +42,11 @@ export async function findHot(wanted: string, owner: Owner, env: Env): Promise<H
   return entry.voice;
 }
 
-/** Past every copy. */
+/** Past every copy. Throws `store_unavailable`. */
 export async function fromDatabase(wanted: string, owner: Owner, env: Env): Promise<HotVoice | undefined> {
-  const voice = isId(wanted) ? await readVoice(wanted, owner.tenant, env) : await findByName(wanted, owner.tenant, env);
+  const voice = await (isId(wanted) ? readVoice : findByName)(wanted, owner.tenant, env).catch((cause: unknown) => {
+    throw new CosyError('store_unavailable', 'The list of voices does not answer: try again.', { cause, retryAfterMs: 2000 });
+  });
   if (!voice) {
     memory.delete(placeOf(wanted, owner));
     return undefined;

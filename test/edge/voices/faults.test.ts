@@ -64,7 +64,7 @@ async function emptyNode(): Promise<void> {
   for (const key of (await node.engine.stats()).acoustic.voices) await node.engine.forgetVoice(key);
 }
 
-type Made = Record<'whole' | 'lost' | 'lostForGood' | 'spoilt' | 'cutOff' | 'stale', Body>;
+type Made = Record<'outdated' | 'whole' | 'lost' | 'lostForGood' | 'spoilt' | 'cutOff' | 'stale', Body>;
 let made: Made;
 let sound: Uint8Array;
 
@@ -74,6 +74,7 @@ describe('voices', () => {
   it('are made', async () => {
     made = {
       whole: await create(anna, 1),
+      outdated: await create(anna, 0.65),
       lost: await create(anna, 0.95),
       lostForGood: await create(anna, 0.9, { keep_recording: 'false' }),
       spoilt: await create(anna, 0.85),
@@ -114,6 +115,8 @@ describe('voices after their stores failed', () => {
       const recording = database.prepare('SELECT recording FROM voices WHERE id = ?').get(made.cutOff.id)?.['recording'] as string;
       for (const object of [cutOff ?? '', recording]) database.prepare("INSERT INTO voice_removals (object, eu, tenant, prompt_key, created_ms) VALUES (?, 0, 'anna', ?, 0)").run(object, object === cutOff ? object.slice(8) : null);
       database.prepare('DELETE FROM voices WHERE id = ?').run(made.cutOff.id);
+      // the nodes have another model since
+      database.prepare("UPDATE voices SET model_revision = 'older', prompt_key = 'anna/v1-' || ? WHERE id = ?").run('0'.repeat(64), made.outdated.id);
       // a day goes by for clips that no voice was made of
       database.exec('UPDATE prompts SET until_ms = 1');
       const insert = database.prepare('INSERT INTO voices SELECT ?, tenant, ?, description, language, prompt_key, model_revision, recording, consent, report, created_ms FROM voices WHERE id = ?');
@@ -136,6 +139,13 @@ describe('voices after their stores failed', () => {
     const before = node.made.count;
     const answers = await Promise.all(Array.from({ length: 5 }, () => anna.speak({ voice: made.lost.id })));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect(node.made.count).toBe(before + 1);
+  });
+
+  it('are made again for another model', async () => {
+    const before = node.made.count;
+    expect((await anna.speak({ voice: made.outdated.id })).status).toBe(200);
+    expect((await anna.speak({ voice: made.outdated.id })).status).toBe(200);
     expect(node.made.count).toBe(before + 1);
   });
 
@@ -166,7 +176,7 @@ describe('voices after their stores failed', () => {
       after = String(body['last_id']);
       if (!body['has_more']) break;
     }
-    expect(seen.size).toBe(10_005);
+    expect(seen.size).toBe(10_006);
     expect(slowestMs).toBeLessThan(1000);
     expect((await anna.speak({ voice: 'Voice 5000' })).sound).toEqual(sound);
     expect((await anna.ask('DELETE', '/v1/audio/voices/voice_000000000000000005000')).status).toBe(200);
