@@ -5,6 +5,7 @@ import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_JOB_CHARACTERS, MAX_JOB_ITEMS, MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
 import { idempotent } from '../admit/idempotency.ts';
+import { idempotent } from '../admit/idempotency.ts';
 import { showLimits } from '../admit/quota.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext, Env } from '../env.ts';
@@ -17,6 +18,7 @@ import type { JobRow } from '../jobs/store.ts';
 import { webhookSecret } from '../jobs/webhook.ts';
 import { checkAddress } from '../outside.ts';
 import type { Operation } from './operation.ts';
+import { accept, pageOf, pageQuery, toPage } from './page.ts';
 import { speechSchema } from './speech.ts';
 
 /** Audio that nobody fetched for a week is not missed; links are shorter, because whoever has one needs no key. */
@@ -25,8 +27,8 @@ const LINK_MS = 24 * 3_600_000;
 const CHECK_MS = 5000;
 
 const input = z.string({ error: 'must be the text to speak' }).min(1).max(MAX_JOB_CHARACTERS, `is longer than ${MAX_JOB_CHARACTERS} characters: send several jobs`);
-/** As for speech, but longer, not as events, and with a voice that is known: a clip is enrolled first. */
-const itemSchema = speechSchema.omit({ input: true, reference: true, stream_format: true }).extend({ input, custom_id: z.string().max(200).optional() });
+/** As for speech, but longer, not as events, and with a voice that is known: a clip is enrolled first. Whole sentences sound better than blocks. */
+const itemSchema = speechSchema.omit({ input: true, reference: true, stream_format: true, stream: true }).extend({ input, stream: z.boolean().default(false), custom_id: z.string().max(200).optional() });
 
 const sharedFields = { webhook_url: z.string().max(2048).optional(), metadata: z.record(z.string().max(64), z.string().max(512)).refine((value) => Object.keys(value).length <= 16, 'has more than 16 entries').optional() };
 
@@ -48,12 +50,10 @@ const answerSchema = z.object({
   warnings: z.array(z.string()).optional(),
 });
 
-const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20), after: z.string().max(100).optional(), order: z.enum(['asc', 'desc']).default('desc') });
-
 const one = { 200: { description: 'The job.', content: [{ type: 'application/json', schema: answerSchema }] } };
 export const jobOperations: readonly Operation[] = [
   { method: 'post', path: '/v1/audio/jobs', id: 'createJob', tag: 'jobs', summary: 'Speak a long text, or many texts, in the background', scope: 'jobs', body: [{ type: 'application/json', schema: jobSchema }], answers: { 202: { description: 'Accepted. `webhook_secret` verifies the webhook.', content: [{ type: 'application/json', schema: answerSchema }] } } },
-  { method: 'get', path: '/v1/audio/jobs', id: 'listJobs', tag: 'jobs', summary: 'Jobs, newest first', scope: 'jobs', query: listQuery, answers: { 200: { description: 'A page.', content: [{ type: 'application/json', schema: z.object({ object: z.literal('list'), data: z.array(answerSchema), first_id: z.string().nullable(), last_id: z.string().nullable(), has_more: z.boolean() }) }] } } },
+  { method: 'get', path: '/v1/audio/jobs', id: 'listJobs', tag: 'jobs', summary: 'Jobs, newest first', scope: 'jobs', query: pageQuery, answers: { 200: { description: 'A page.', content: [{ type: 'application/json', schema: pageOf(answerSchema) }] } } },
   { method: 'get', path: '/v1/audio/jobs/{id}', id: 'getJob', tag: 'jobs', summary: 'Progress, and links to finished audio', scope: 'jobs', answers: one },
   { method: 'get', path: '/v1/audio/jobs/{id}/audio', id: 'getJobAudio', tag: 'jobs', summary: "Finished audio of the job's first item, or of `item`", scope: 'jobs', query: z.object({ item: z.coerce.number().int().min(0).default(0) }), answers: { 200: { description: 'The audio; ranges are served.', content: [{ type: 'audio/*' }] } } },
   { method: 'post', path: '/v1/audio/jobs/{id}/cancel', id: 'cancelJob', tag: 'jobs', summary: 'Stop it; what is finished stays', scope: 'jobs', answers: one },
@@ -90,12 +90,9 @@ jobs.post('/', idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {
 });
 
 jobs.get('/', async (c) => {
-  const parsed = listQuery.safeParse(c.req.query());
-  if (!parsed.success) throw invalid(parsed.error);
-  const { limit, after, order } = parsed.data;
+  const { limit, after, order } = accept(pageQuery, c.req.query());
   const rows = await listJobs(c.env, { tenant: c.get('caller').tenant, limit: limit + 1, after, ascending: order === 'asc' });
-  const data = rows.slice(0, limit).map(brief);
-  return c.json({ object: 'list', data, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null, has_more: rows.length > limit });
+  return c.json(toPage(rows.map(brief), limit));
 });
 
 jobs.get('/:id', async (c) => {
@@ -181,22 +178,13 @@ async function full(env: Env, job: JobRow, origin: string): Promise<z.infer<type
 type JobRequest = { readonly items: readonly z.infer<typeof itemSchema>[]; readonly webhook_url?: string | undefined; readonly metadata?: Record<string, string> | undefined };
 
 function parse(body: unknown): { readonly request: JobRequest; readonly warnings: readonly string[] } {
-  const isBatch = typeof body === 'object' && body !== null && 'items' in body;
+  const fields = typeof body === 'object' && body !== null ? Object.keys(body) : [];
+  if (fields.includes('reference')) throw new CosyError('invalid_value', 'reference: a job speaks with a voice that is known; enrol the clip at /v1/audio/voices and send its id as voice.', { param: 'reference' });
   const [single, batch] = jobSchema.options;
-  const parsed = (isBatch ? batch : single).safeParse(body);
-  if (!parsed.success) throw invalid(parsed.error);
-  if (typeof body === 'object' && body !== null && 'reference' in body) throw new CosyError('invalid_value', 'reference: a job speaks with a voice that is known; enrol the clip at /v1/audio/voices and send its id as voice.', { param: 'reference' });
-  const known = new Set(Object.keys((isBatch ? batch : single).shape));
-  const warnings = Object.keys(body as object).filter((name) => !known.has(name)).map((name) => `unknown field ${JSON.stringify(name.slice(0, 40))} was ignored`);
-  const { data } = parsed;
+  const schema = fields.includes('items') ? batch : single;
+  const data = accept(schema, body);
+  const warnings = fields.filter((name) => !(name in schema.shape)).map((name) => `unknown field ${JSON.stringify(name.slice(0, 40))} was ignored`);
   if ('items' in data) return { request: data, warnings };
   const { webhook_url, metadata, ...item } = data;
   return { request: { items: [item], webhook_url, metadata }, warnings };
-}
-
-function invalid(error: z.ZodError): CosyError {
-  const issue = error.issues[0];
-  const param = issue?.path.join('.') || 'body';
-  const message = issue?.message ?? 'is not valid';
-  return new CosyError('invalid_value', `${message.startsWith(param) ? message : `${param}: ${message}`}.`, { param });
 }
