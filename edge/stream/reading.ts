@@ -2,7 +2,7 @@
  * Written text that arrives in pieces → speakable pieces, each with the way back to what was written. Numbers and dates are
  * read with what stands around them, so a piece is a whole sentence (or a clause of a very long one); the rest waits for more.
  */
-import { normalize, splitForStreaming } from '../../shared/normalize/index.ts';
+import { endsWithSentence, normalize, splitForStreaming } from '../../shared/normalize/index.ts';
 import type { NormalizeOptions, TraceSpan } from '../../shared/normalize/index.ts';
 
 /** A piece as it is spoken. `start`: of its source in all that was written. */
@@ -10,11 +10,8 @@ export type SpokenPiece = { readonly text: string; readonly source: string; read
 
 /** Longer than this without the end of a sentence, text is cut at a clause or between words, never in a number. */
 const MAX_HELD_CHARACTERS = 300;
-/** Behind the end of a sentence, closers may follow and then a blank; ideographs need none. A line break ends one too. */
-const SENTENCE = /(?:[.!?…]+["'”’)\]]*(?=\s)|[。！？]+["'”’」』）)]*|\n)\s*/gu;
-/** In front of a stop: a title, initials, a single letter, a short form. */
-const ABBREVIATION = /(?:^|[\s("“])(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|Inc|Ltd|Co|Corp|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|Rep|Mt|Ft|Fig|Vol|approx)$/;
-
+/** Where a sentence may end: a blank behind its mark, or a line break; behind a mark of ideographs whatever is no closer. */
+const SENTENCE = /[.!?…]["'”’)\]]*\s+|\n\s*|[。！？]["'”’」』）)。！？]*\s*(?=[^"'”’」』）)。！？\s])/gu;
 export class PieceReader {
   readonly #options: NormalizeOptions;
   #held = '';
@@ -48,14 +45,15 @@ export class PieceReader {
     return [{ text: /\s$/.test(source) && !/\s$/.test(text) ? `${text} ` : text, source, start, spans }];
   }
 
-  /** Up to the last end of a sentence that something follows. */
+  /** Up to the last end of a sentence. */
   #cut(): number {
     let cut = 0;
-    for (const match of this.#held.matchAll(SENTENCE)) {
-      const end = match.index + match[0].length;
-      if (end < this.#held.length && !(match[0].startsWith('.') && ABBREVIATION.test(this.#held.slice(Math.max(0, match.index - 12), match.index)))) cut = end;
+    for (const { 0: mark, index } of this.#held.matchAll(SENTENCE)) {
+      const end = index + mark.length;
+      if (/^[.!?…]/.test(mark) && (!endsWithSentence(this.#held.slice(0, end)) || /[a-z]/.test(this.#held[end] ?? ''))) continue;
+      cut = end;
     }
     if (this.#held.length - cut <= MAX_HELD_CHARACTERS) return cut;
-    return splitForStreaming(this.#held, { firstWeight: MAX_HELD_CHARACTERS / 4, targetWeight: MAX_HELD_CHARACTERS / 4, maxWeight: MAX_HELD_CHARACTERS / 2 }).at(-1)?.start ?? cut;
+    return splitForStreaming(this.#held, { firstWeight: 60 }).at(-1)?.start ?? cut;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
-import { splitForStreaming } from '../../shared/normalize/split.ts';
+import { endsWithSentence, splitForStreaming } from '../../shared/normalize/split.ts';
 
 /** Speakable text, of any size; `flush`: what came so far is to be spoken now. */
 export type TextPiece = { readonly text?: string | undefined; readonly flush?: boolean | undefined };
@@ -42,8 +42,8 @@ export async function* sentencesOf(source: AsyncIterable<TextPiece>): AsyncGener
   for await (const { text = '', flush = false } of source) {
     buffer += text;
     const pieces = splitForStreaming(buffer, first ? {} : { firstWeight: LATER_WEIGHT });
-    // the last piece may still grow
-    buffer = flush ? '' : (pieces.pop()?.text ?? '');
+    // the last piece may still grow, unless its sentence has ended: who writes it may pause here
+    buffer = flush || endsWithSentence(buffer) ? '' : (pieces.pop()?.text ?? '');
     for (const piece of pieces) {
       if (piece.text.trim() !== '') first = false;
       yield piece.text;

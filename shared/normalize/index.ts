@@ -22,7 +22,7 @@ export type * from './contract.ts';
 export { CLASSES, LANGUAGES, SAY_AS } from './contract.ts';
 export { INLINE_MARKS } from './control.ts';
 export { compileLexicon, LEXICON_LIMITS, type Lexicon } from './lexicon.ts';
-export { splitForStreaming, type SplitOptions } from './split.ts';
+export { endsWithSentence, splitForStreaming, type SplitOptions } from './split.ts';
 
 const RULES: Record<Language, LanguageRules> = { zh, en, ja, ko };
 /** Stands for decided text in what the rules see: no pattern matches it. */

@@ -59,6 +59,14 @@ export function splitForStreaming(text: string, options: SplitOptions = {}): Pie
   return joinTail(pieces, maxWeight);
 }
 
+/** Whether nothing that follows can belong to the last sentence: a mark that ends one, no short form, and a blank behind it. */
+export function endsWithSentence(text: string): boolean {
+  const match = /[.!?。！？…]+["'”’」』）)\]]*\s+$/u.exec(text.slice(-40));
+  if (!match) return false;
+  const at = text.length - match[0].length;
+  return !(match[0].startsWith('.') && match[0][1] !== '.' && ABBREVIATION.test(text.slice(Math.max(0, at - 12), at)));
+}
+
 /** Without any boundary a cut is made at the limit, between whole characters. */
 function canBreak(text: string, at: number, weight: number, maxWeight: number): boolean {
   const code = text.charCodeAt(at);
