@@ -5,7 +5,6 @@ import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_JOB_CHARACTERS, MAX_JOB_ITEMS, MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
 import { readJson } from '../admit/body.ts';
 import { idempotent } from '../admit/idempotency.ts';
-import { idempotent } from '../admit/idempotency.ts';
 import { showLimits } from '../admit/quota.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext, Env } from '../env.ts';
