@@ -1,7 +1,7 @@
 /**
  * SPINE of the edge: one speech request, top to bottom.
  *
- *   parse → bounds → normalize → voice → place, or a kept result → node → audio → settled, kept
+ *   parse → bounds → normalize → place → voice → kept result, or node → audio → settled, kept
  */
 import { waitUntil } from 'cloudflare:workers';
 import type { Region } from '../shared/contract/heartbeat.ts';
@@ -59,18 +59,20 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
   const { text, warnings: aboutText } = readText(request);
   const characters = text.length;
-  const voice = await resolveVoice(wantedVoice(request), { caller, requestId, env, ask: asking({ caller, region, env }) });
-  const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
-  const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
-  const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
-  const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey, model: env.MODEL_REVISION ?? '' }));
-  const [reservation, stored] = await Promise.all([reserve({ caller, requestId, characters, env, once, limits }), shelf && key && find(shelf, key)]);
-  if (stored) {
-    waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true, cached: true }));
-    return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };
-  }
-  const askMs = Date.now();
+  // before the voice: a clip that nobody has room for is not computed either
+  const reservation = await reserve({ caller, requestId, characters, env, once, limits });
   try {
+    const voice = await resolveVoice(wantedVoice(request), { caller, requestId, env, ask: asking({ caller, region, env }) });
+    const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
+    const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
+    const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
+    const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey, model: env.MODEL_REVISION ?? '' }));
+    const stored = shelf && key && (await find(shelf, key));
+    if (stored) {
+      waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true, cached: true }));
+      return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };
+    }
+    const askMs = Date.now();
     const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, env, signal });
     const speech = await openSpeech(placed.frames);
     const heard = settling(speech.parts, reservation, new Listener(speech.start));
