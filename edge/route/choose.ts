@@ -3,8 +3,22 @@
  * next heartbeat; the better of two at random spreads as well as a global queue almost does (Mitzenmacher, The Power of Two
  * Choices in Randomized Load Balancing, 2001). A node that holds the voice stands beside the two.
  */
-import type { KnownNode } from './directory.ts';
+import type { Heartbeat, Region } from '../../shared/contract/heartbeat.ts';
 import type { Standing, Standings } from './standing.ts';
+
+/** A node as choice sees it. */
+export type KnownNode = {
+  readonly url: string;
+  readonly region: Region;
+  /** Zero for one that does not say. */
+  readonly firstAudioMs: number;
+  readonly draining: boolean;
+  /** Empty: it does not say. */
+  readonly presets: readonly string[];
+  readonly warmVoices: ReadonlySet<string>;
+  /** Of a node that sends heartbeats. */
+  readonly heartbeat: Heartbeat | undefined;
+};
 
 /** What a job needs. `warmKey`: of its voice; `preset`: its speaker, when it is one of the checkpoint's. */
 export type Wanted = { readonly warmKey: string | undefined; readonly preset: string | undefined; readonly avoid: ReadonlySet<string> };
@@ -21,7 +35,7 @@ export type ChooseContext = { readonly standings: Standings; readonly random?: (
 
 /** First the node to try, then the others from the quickest on. Nodes that drain, rest or have an open breaker are left out. */
 export function choose(nodes: readonly KnownNode[], wanted: Wanted, { standings, random = Math.random }: ChooseContext): Choice[] {
-  const able = nodes.filter((node) => !node.draining && !wanted.avoid.has(node.url) && ['closed', 'probe'].includes(standings.standing(node.url)));
+  const able = nodes.filter((node) => !node.draining && !wanted.avoid.has(node.url) && standings.standing(node.url) === 'closed');
   const choices = withVoice(able, wanted.preset).map((node) => rated(node, wanted, standings)).toSorted((a, b) => a.expectedMs - b.expectedMs);
   const one = pick(choices, random);
   const other = pick(choices.filter((choice) => choice !== one), random);
@@ -33,7 +47,7 @@ export function choose(nodes: readonly KnownNode[], wanted: Wanted, { standings,
 /** Last resort, when nothing else is left: those that rest, then one whose breaker is open; never those that drain. */
 export function chooseTroubled(nodes: readonly KnownNode[], wanted: Wanted, { standings }: ChooseContext): Choice[] {
   const those = (standing: Standing) => nodes.filter((node) => !node.draining && !wanted.avoid.has(node.url) && standings.standing(node.url) === standing).map((node) => rated(node, wanted, standings));
-  return [...those('resting').toSorted((a, b) => a.expectedMs - b.expectedMs), ...those('open').slice(0, 1)];
+  return [...those('resting').toSorted((a, b) => a.expectedMs - b.expectedMs), ...[...those('probe'), ...those('open')].slice(0, 1)];
 }
 
 /** Those that list the speaker; all when none does, for then a node's own answer says best what is wrong. */

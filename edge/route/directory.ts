@@ -5,24 +5,12 @@
  */
 import { waitUntil } from 'cloudflare:workers';
 import { REGIONS } from '../../shared/contract/heartbeat.ts';
-import type { Heartbeat, Region } from '../../shared/contract/heartbeat.ts';
+import type { Region } from '../../shared/contract/heartbeat.ts';
 import type { Env } from '../env.ts';
+import type { KnownNode } from './choose.ts';
 import { LOCATION_HINTS, homeRegion } from './regions.ts';
+import { healthOf } from './request.ts';
 import type { NodeRegistry, RegisteredNode } from './registry-object.ts';
-
-/** A node as choice sees it. */
-export type KnownNode = {
-  readonly url: string;
-  readonly region: Region;
-  /** Zero for one that does not say. */
-  readonly firstAudioMs: number;
-  readonly draining: boolean;
-  /** Empty: it does not say. */
-  readonly presets: readonly string[];
-  readonly warmVoices: ReadonlySet<string>;
-  /** Of a node that sends heartbeats. */
-  readonly heartbeat: Heartbeat | undefined;
-};
 
 /** What was told is fresh for so long; later it is used while the registry is asked again. */
 const FRESH_MS = 1000;
@@ -33,9 +21,8 @@ const PATIENCE_MS = 250;
 const USABLE_MS = 60_000;
 /** An isolate that knows nothing waits so long for a registry. */
 const REGISTRY_TIMEOUT_MS = 3000;
-/** How often a node of the settings is asked for its health while there are requests, and how long it may take to answer. */
+/** How often a node of the settings is asked for its health while there are requests. */
 const PROBE_EVERY_MS = 2000;
-const PROBE_TIMEOUT_MS = 2000;
 
 type Told = { readonly nodes: readonly KnownNode[]; readonly atMs: number };
 type Health = { readonly firstAudioMs: number; readonly draining: boolean };
@@ -116,25 +103,21 @@ export function staticNodes(env: Env): KnownNode[] {
   return (env.NODES ?? '').split(/\s+/).filter(Boolean).map((entry) => {
     const region = REGIONS.find((name) => entry.startsWith(`${name}=`));
     const url = base(region ? entry.slice(region.length + 1) : entry);
-    const health = healthOf(url);
+    const health = lastHealth(url);
     return { url, region: region ?? own, firstAudioMs: health?.firstAudioMs ?? 0, draining: health?.draining ?? false, presets: [], warmVoices: new Set(), heartbeat: undefined };
   });
 }
 
-function healthOf(url: string): Health | undefined {
+function lastHealth(url: string): Health | undefined {
   if (due(`health ${url}`, PROBE_EVERY_MS, Date.now())) waitUntil(probe(url));
   return healths.get(url);
 }
 
 /** A node that does not answer here is found out by its jobs: this only learns what it says. */
 async function probe(url: string): Promise<void> {
-  try {
-    const response = await fetch(new URL('/healthz', url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-    const { status, firstAudioMs, estimatedWaitMs } = (await response.json()) as { status?: unknown; firstAudioMs?: unknown; estimatedWaitMs?: unknown };
-    healths.set(url, { draining: status === 'draining', firstAudioMs: Number(firstAudioMs ?? estimatedWaitMs) || 0 });
-  } catch {
-    healths.delete(url);
-  }
+  const health = await healthOf(url);
+  if (health) healths.set(url, { draining: health['status'] === 'draining', firstAudioMs: Number(health['firstAudioMs'] ?? health['estimatedWaitMs']) || 0 });
+  else healths.delete(url);
 }
 
 /** Whether a question may be sent: none is under way, or it was lost. */

@@ -3,6 +3,7 @@
  * Tried elsewhere is what another node may do better: it cannot be reached, is silent, full, stopping, or broke. What is wrong
  * with the job itself is wrong everywhere, and is answered at once.
  */
+import { waitUntil } from 'cloudflare:workers';
 import type { StreamStart, Frame } from '../../shared/contract/frames.ts';
 import { warmKeyOf } from '../../shared/contract/heartbeat.ts';
 import type { Region } from '../../shared/contract/heartbeat.ts';
@@ -13,11 +14,10 @@ import type { Env } from '../env.ts';
 import { AttemptFailure, attempt } from './attempt.ts';
 import type { AttemptContext, Opened } from './attempt.ts';
 import { choose, chooseTroubled } from './choose.ts';
-import type { Choice, Wanted } from './choose.ts';
+import type { Choice, KnownNode, Wanted } from './choose.ts';
 import { nodesOf } from './directory.ts';
-import type { KnownNode } from './directory.ts';
 import { regionsFor } from './regions.ts';
-import { noNode } from './request.ts';
+import { healthOf, noNode } from './request.ts';
 import { standings } from './standing.ts';
 
 export type RouteRequest = {
@@ -108,18 +108,21 @@ const RESTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['overloaded', 'drainin
 /** What is wrong with a node and not with the job. */
 const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['internal_error', 'signature_invalid', 'provider_unavailable', 'checkpoint_not_found', 'checkpoint_invalid', 'hash_mismatch', 'not_found']);
 
-/** The near regions at once, the others only when those have nobody left; troubled nodes after all others. */
+/** In the order of asking: the near regions at once, the others only when those have nobody left; troubled nodes after all others. No node comes twice. */
 export async function* candidates({ job, region, residency, after, env }: Omit<RouteRequest, 'withPrompt' | 'signal'>): AsyncGenerator<Choice> {
   const regions = regionsFor(region, residency);
   const wanted: Wanted = { warmKey: warmKeyOf(job.voice), preset: job.voice.kind === 'preset' && job.voice.name !== 'default' ? job.voice.name : undefined, avoid: new Set(after === undefined ? [] : [after]) };
   const all: KnownNode[] = [];
+  const given = new Set<string>();
+  const fresh = (choices: readonly Choice[]) => choices.filter(({ node }) => !given.has(node.url) && given.add(node.url));
   for (const group of [regions.slice(0, 2), regions.slice(2)]) {
     for (const nodes of await Promise.all(group.map((one) => nodesOf(one, env)))) {
       all.push(...nodes);
-      yield* choose(nodes, wanted, { standings });
+      for (const { url } of nodes) if (standings.standing(url) === 'probe') waitUntil(standings.probe(url, async (node) => (await healthOf(node)) !== undefined));
+      yield* fresh(choose(nodes, wanted, { standings }));
     }
   }
-  yield* chooseTroubled(all, wanted, { standings });
   // the node that broke this job off may have come back, or only one thread of it went down
-  yield* choose(all.filter(({ url }) => url === after), { ...wanted, avoid: new Set() }, { standings });
+  yield* fresh(choose(all.filter(({ url }) => url === after), { ...wanted, avoid: new Set() }, { standings }));
+  yield* fresh(chooseTroubled(all, { ...wanted, avoid: new Set() }, { standings }));
 }

@@ -24,6 +24,19 @@ export async function nodeError(response: Response): Promise<CosyError | undefin
   return new CosyError(code as ErrorCode, message ?? 'The node failed.', { ...(param === undefined ? {} : { param }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
 }
 
+/** How long a node may take to say that it is well. */
+const HEALTH_TIMEOUT_MS = 2000;
+
+/** What a node says of its health; undefined when it does not answer. */
+export async function healthOf(url: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    const response = await fetch(new URL('/healthz', url), { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) });
+    return response.ok ? await response.json() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** When there is none, or none answers. */
 export function noNode(): CosyError {
   return new CosyError('no_node_available', 'No synthesis node answers: try again in a few seconds.', { retryAfterMs: 5000 });

@@ -16,7 +16,7 @@ const HALF_LIFE_MS = 30_000;
 /** Nodes that are remembered; of more, the one first met is forgotten. */
 const MAX_NODES = 1000;
 
-/** `closed`: send. `open`: leave alone. `probe`: one job may try. `resting`: it asked to be left alone for a while. */
+/** `closed`: send. `open`: leave alone. `probe`: ask whether it is back. `resting`: it asked to be left alone for a while. */
 export type Standing = 'closed' | 'open' | 'probe' | 'resting';
 
 type Seen = { failures: number; openUntilMs: number; openMs: number; probing: boolean; restingUntilMs: number; excessMs: number; excessAtMs: number; awaited: number };
@@ -54,11 +54,7 @@ export class Standings {
     const seen = this.#seen(url);
     const startMs = this.#now();
     seen.awaited += 1;
-    if (seen.openUntilMs > 0) seen.probing = true;
-    const settle = () => {
-      seen.awaited -= 1;
-      seen.probing = false;
-    };
+    const settle = () => void (seen.awaited -= 1);
     const close = () => {
       seen.failures = 0;
       seen.openUntilMs = 0;
@@ -87,6 +83,19 @@ export class Standings {
     };
   }
 
+  /** The breaker's time is over, and no listener shall find out whether the node is back: `answers` is asked, once at a time. */
+  async probe(url: string, answers: (url: string) => Promise<boolean>): Promise<void> {
+    const seen = this.#seen(url);
+    if (seen.probing) return;
+    seen.probing = true;
+    const back = await answers(url);
+    seen.probing = false;
+    if (!back) return this.failed(url);
+    // one more failure opens it again, for longer
+    seen.openUntilMs = 0;
+    seen.failures = MAX_FAILURES - 1;
+  }
+
   /** A stream of this node broke, or a job never began. */
   failed(url: string, weight = 1): void {
     const seen = this.#seen(url);
@@ -94,8 +103,8 @@ export class Standings {
     seen.failures += weight;
     if (seen.failures < MAX_FAILURES && !wasOpen) return;
     if (wasOpen && this.#now() < seen.openUntilMs) return;
-    seen.openMs = wasOpen ? Math.min(MAX_OPEN_MS, 2 * seen.openMs) : OPEN_MS;
     seen.openUntilMs = this.#now() + seen.openMs;
+    seen.openMs = Math.min(MAX_OPEN_MS, 2 * seen.openMs);
   }
 
   #seen(url: string): Seen {
