@@ -63,7 +63,9 @@ async function first({ node, edge, apiKey }: Bench): Promise<Measurement[]> {
   for (let i = -20; i < calls; i++) {
     const a = await firstByteDirect(node.url);
     const b = await firstByte(edge.url, apiKey, { seed: 1, cache: false });
-    if (i >= 0) [direct.push(a), through.push(b)];
+    if (i < 0) continue; // not warm yet
+    direct.push(a);
+    through.push(b);
   }
   const added = through.map((ms, i) => ms - (direct[i] ?? 0)).toSorted((a, b) => a - b);
   return [
