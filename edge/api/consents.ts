@@ -12,7 +12,7 @@ import { deleteConsent, giveConsent, listConsents, readConsent, renameConsent } 
 import type { Consent, NewConsent } from '../voices/consents.ts';
 import type { Operation } from './operation.ts';
 import { accept, pageOf, pageQuery, toPage } from './page.ts';
-import { languageSchema, nameSchema } from './voices.ts';
+import { fileSchema, languageSchema, nameSchema } from './voices.ts';
 
 const MAX_JSON_BYTES = 16 * 1024;
 
@@ -28,7 +28,7 @@ const json = (schema: z.ZodType) => [{ type: 'application/json', schema }];
 const PATH = '/v1/audio/voice_consents';
 
 export const consentOperations: readonly Operation[] = [
-  { method: 'post', path: PATH, id: 'createConsent', tag: 'voices', summary: 'Record that a speaker agreed', scope: 'voices:write', body: [{ type: 'multipart/form-data', schema: wordsSchema }, { type: 'application/json', schema: jsonSchema }], answers: { 201: { description: 'The record.', content: json(consentSchema) } } },
+  { method: 'post', path: PATH, id: 'createConsent', tag: 'voices', summary: 'Record that a speaker agreed', scope: 'voices:write', body: [{ type: 'multipart/form-data', schema: wordsSchema.extend({ recording: fileSchema }) }, { type: 'application/json', schema: jsonSchema }], answers: { 201: { description: 'The record.', content: json(consentSchema) } } },
   { method: 'get', path: PATH, id: 'listConsents', tag: 'voices', summary: 'Consent records, newest first', scope: 'voices:read', query: pageQuery, answers: { 200: { description: 'A page.', content: json(pageOf(consentSchema)) } } },
   { method: 'get', path: `${PATH}/{id}`, id: 'getConsent', tag: 'voices', summary: 'One consent record', scope: 'voices:read', answers: { 200: { description: 'The record.', content: json(consentSchema) } } },
   { method: 'post', path: `${PATH}/{id}`, id: 'renameConsent', tag: 'voices', summary: 'Rename a consent record', scope: 'voices:write', body: json(renameSchema), answers: { 200: { description: 'The record.', content: json(consentSchema) } } },

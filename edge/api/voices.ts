@@ -60,7 +60,10 @@ const wordsSchema = z.object({
   type: z.literal('audio_sample', { error: 'must be audio_sample: voices are made from recordings here' }).optional(),
   audio_url: z.string().max(2048).optional(),
 });
-const jsonSchema = wordsSchema.extend({ audio: z.string().optional() });
+const jsonSchema = wordsSchema.extend({ audio: z.string().meta({ contentEncoding: 'base64', description: 'The recording, or a data URL of it; or give audio_url.' }).optional() });
+/** A file of a form, for the description. */
+export const fileSchema = z.string().meta({ contentMediaType: 'application/octet-stream', description: 'WAV, FLAC, MP3, Ogg or WebM, at most 10 MiB.' });
+const formSchema = wordsSchema.extend({ audio_sample: fileSchema.optional() });
 const patchSchema = z.object({ name: nameSchema.optional(), description: z.string().max(500).optional(), language: languageSchema.nullable().optional(), ref_text: transcriptSchema.optional(), transcript: transcriptSchema.optional() });
 
 const voiceSchema = z.object({
@@ -84,7 +87,7 @@ const json = (schema: z.ZodType) => [{ type: 'application/json', schema }];
 
 export const voiceOperations: readonly Operation[] = [
   { method: 'get', path: '/v1/audio/voices', id: 'listVoices', tag: 'voices', summary: 'Speakers of the model, then your own voices', scope: 'voices:read', query: listQuery, answers: { 200: { description: 'A page; `voices` is the same list in short.', content: json(pageOf(voiceSchema).extend({ voices: z.array(z.object({ id: z.string(), name: z.string() })) })) } } },
-  { method: 'post', path: '/v1/audio/voices', id: 'createVoice', tag: 'voices', summary: 'Make a voice from a recording of 3 to 30 seconds', scope: 'voices:write', body: [{ type: 'multipart/form-data', schema: wordsSchema }, { type: 'application/json', schema: jsonSchema }], answers: { 201: { description: 'The voice, with what was measured of the recording and what would make it better.', content: json(voiceSchema) } } },
+  { method: 'post', path: '/v1/audio/voices', id: 'createVoice', tag: 'voices', summary: 'Make a voice from a recording of 3 to 30 seconds', scope: 'voices:write', body: [{ type: 'multipart/form-data', schema: formSchema }, { type: 'application/json', schema: jsonSchema }], answers: { 201: { description: 'The voice, with what was measured of the recording and what would make it better.', content: json(voiceSchema) } } },
   { method: 'get', path: '/v1/audio/voices/{id}', id: 'getVoice', tag: 'voices', summary: 'One voice', scope: 'voices:read', answers: { 200: { description: 'The voice.', content: json(voiceSchema) } } },
   { method: 'patch', path: '/v1/audio/voices/{id}', id: 'changeVoice', tag: 'voices', summary: 'Change name, description, language or the words of the recording', scope: 'voices:write', body: json(patchSchema), answers: { 200: { description: 'The voice. Other words make it anew.', content: json(voiceSchema) } } },
   { method: 'delete', path: '/v1/audio/voices/{id}', id: 'deleteVoice', tag: 'voices', summary: 'Delete a voice, what it was made from and what was spoken with it', scope: 'voices:write', answers: { 200: { description: 'It is gone.', content: json(deletedSchema) } } },
