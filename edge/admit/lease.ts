@@ -29,8 +29,10 @@ export type Place = {
   readonly progress: (characters: number, audioMs: number) => void;
   /** Says that the request lives, and tells the object about all that runs when it is time. */
   readonly beat: (send: Send) => Promise<void>;
-  /** Resolves when the object knows. The first call counts. */
+  /** Resolves when the object knows, or another request is telling it. The first call counts. */
   readonly settle: (end: Pick<Settled, 'characters' | 'audioMs' | 'served' | 'cached'>, send: Send) => Promise<void>;
+  /** After the end: gives back what was granted in advance, should no other request come for it. */
+  readonly rest: (send: Send) => Promise<void>;
 };
 
 type Entry = { readonly running: Running; readonly touchedMs: number };
@@ -47,6 +49,7 @@ export class TenantLease {
   #block: Block = { requests: 0, characters: 0, streams: 0 };
   #blockEndsMs = 0;
   #wantedMs = 0;
+  #restsUntilMs = 0;
   #figures: Figures = {};
   #entries = new Map<string, Entry>();
   #outbox: Settled[] = [];
@@ -94,23 +97,35 @@ export class TenantLease {
         if (Date.now() - this.#reportedMs >= RENEW_MS / 2) await this.#exchange(send, RETRY_MS.length, {}, true).catch(() => {});
       },
       settle: (end, send) => this.#settle(reservation, end, send),
+      rest: (send) => this.#rest(send),
     };
   }
 
   async #settle(reservation: string, end: Pick<Settled, 'characters' | 'audioMs' | 'served' | 'cached'>, send: Send): Promise<void> {
     if (!this.#end(reservation, end)) return;
     if (this.#busy) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
-    // told together with another's
-    if (this.#outbox.length === 0 && this.#unanswered.length === 0) return;
+    // told together with another's, which also tries again should it have to
+    if (this.#unanswered.length === 0 && !this.#outbox.some((settled) => settled.reservation === reservation)) return;
     await this.#exchange(send, RETRY_MS.length, {});
+  }
+
+  async #rest(send: Send): Promise<void> {
+    const now = Date.now();
+    if (now < this.#restsUntilMs || this.#block.streams === 0) return;
+    this.#restsUntilMs = Math.max(now, this.#blockEndsMs) + GATHER_MS;
+    await new Promise((resolve) => setTimeout(resolve, this.#restsUntilMs - now));
+    if (this.#block.streams > 0 && Date.now() >= this.#blockEndsMs) await this.#exchange(send, RETRY_MS.length, {});
   }
 
   /** False when it ended before. */
   #end(reservation: string, end: Pick<Settled, 'characters' | 'audioMs' | 'served' | 'cached'>): boolean {
     const entry = this.#entries.get(reservation);
     if (!entry || entry.running.over) return false;
-    this.#entries.set(reservation, { ...entry, running: { ...entry.running, over: true } });
-    const { over: _, ...running } = entry.running;
+    // a place in a block that lives is for the next request, without a way to the object and back
+    const placeKept = this.#blockLives;
+    if (placeKept) this.#block = { ...this.#block, streams: this.#block.streams + 1 };
+    const running = { ...entry.running, ...(placeKept ? { placeKept } : {}) };
+    this.#entries.set(reservation, { ...entry, running: { ...running, over: true } });
     this.#outbox.push({ ...running, ...end });
     return true;
   }
@@ -148,8 +163,7 @@ export class TenantLease {
     }
     const running = [...this.#entries.values()].map((entry) => entry.running);
     const settled = this.#outbox.splice(0);
-    const ending = settled.length > 0 && running.every(({ over }) => over);
-    const give = now >= this.#blockEndsMs || (ending && !need) ? this.#block : undefined;
+    const give = now >= this.#blockEndsMs ? this.#block : undefined;
     if (give) this.#block = { requests: 0, characters: 0, streams: 0 };
     if (report) this.#reportedMs = now;
     return {
@@ -198,9 +212,13 @@ export class TenantLease {
 
   #spend(characters: number): boolean {
     const { requests, characters: left, streams } = this.#block;
-    if (Date.now() >= this.#blockEndsMs || requests < 1 || streams < 1 || left < characters) return false;
+    if (!this.#blockLives || streams < 1 || left < characters) return false;
     this.#block = { requests: requests - 1, characters: left - characters, streams: streams - 1 };
     return true;
+  }
+
+  get #blockLives(): boolean {
+    return Date.now() < this.#blockEndsMs && this.#block.requests > 0;
   }
 
   #keep({ requests, characters, streams }: Block): void {

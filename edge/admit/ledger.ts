@@ -119,13 +119,13 @@ export class QuotaLedger {
       return Number(last['last_seq']) < seq;
     }
     const characters = running.reduce((sum, { reserved }) => sum + reserved, give?.characters ?? 0);
-    this.#sql.exec('INSERT INTO leases (id, streams, characters, expires_ms, last_seq) VALUES (?, ?, ?, ?, ?)', lease, running.length + (give?.streams ?? 0), characters, nowMs + LEASE_MS, seq);
+    this.#sql.exec('INSERT INTO leases (id, streams, characters, expires_ms, last_seq) VALUES (?, ?, ?, ?, ?)', lease, running.filter(({ placeKept }) => !placeKept).length + (give?.streams ?? 0), characters, nowMs + LEASE_MS, seq);
     return true;
   }
 
   #settle({ lease }: Message, settled: Settled, plan: Plan, nowMs: number): void {
     this.#sql.exec('DELETE FROM running WHERE reservation = ?', settled.reservation);
-    this.#release(lease, 1, settled.reserved);
+    this.#release(lease, settled.placeKept ? 0 : 1, settled.reserved);
     const characters = settled.served ? Math.min(settled.characters, settled.reserved) : 0;
     this.#refill({ requests: settled.served ? 0 : 1, characters: settled.reserved - characters }, plan, nowMs);
     if (settled.served) this.#charge({ ...settled, characters }, nowMs);

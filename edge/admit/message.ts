@@ -6,8 +6,9 @@
 /** Permission to admit: taken from the tenant's limits the moment it is granted, spent or given back later. */
 export type Block = { readonly requests: number; readonly characters: number; readonly streams: number };
 
-/** A speech under way. `characters` and `audioMs`: delivered so far. `reserved`: characters it holds. `over`: holds its place only until another message, on its way, says how it ended. `once`: work that may be done again (a job's segment) is charged once under this name. */
-export type Running = { readonly reservation: string; readonly key: string; readonly reserved: number; readonly characters: number; readonly audioMs: number; readonly over?: boolean; readonly once?: string };
+/** A speech under way. `characters` and `audioMs`: delivered so far. `reserved`: characters it holds. `over`: holds its place only until another message, on its way, says how it ended. `placeKept`: not even
+ * that, its place is in the lease's block for the next one. `once`: work that may be done again (a job's segment) is charged once under this name. */
+export type Running = { readonly reservation: string; readonly key: string; readonly reserved: number; readonly characters: number; readonly audioMs: number; readonly over?: boolean; readonly placeKept?: boolean; readonly once?: string };
 
 /** A speech that is over. `served`: something was delivered, or would have been if the result had not been kept. */
 export type Settled = Omit<Running, 'over'> & { readonly served: boolean; readonly cached: boolean };

@@ -62,7 +62,7 @@ export async function reserve({ caller, requestId, characters, env, once = false
     settle: async ({ characters: heard, audioMs, complete, cached = false }) => {
       clearInterval(beating);
       const settling = place.settle({ characters: cached ? 0 : heard, audioMs: Math.round(audioMs), served: complete || audioMs > 0, cached }, send).catch(() => {});
-      waitUntil(settling);
+      waitUntil(settling.then(() => place.rest(send)).catch(() => {}));
       await settling;
     },
   };

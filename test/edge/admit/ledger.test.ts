@@ -211,6 +211,14 @@ describe('grants in advance', () => {
     expect([after.requests?.remaining, after.characters?.remaining, after.concurrency?.remaining]).toEqual([599, 199_900, 19]);
   });
 
+  it('keep the place of a speech that is over for the next one of its lease', () => {
+    const ledger = new QuotaLedger(sqlite());
+    ledger.exchange(message(need(1000)), NOON);
+    const kept = end('r', { placeKept: true });
+    expect(ledger.exchange(message({ settled: [kept] }), NOON).figures.concurrency?.remaining).toBe(1);
+    expect(ledger.exchange(message({ give: { requests: 0, characters: 0, streams: 1 } }), NOON).figures.concurrency?.remaining).toBe(2);
+  });
+
   it('never let more through than the plan has, whatever isolates do, lose, repeat and forget', () => {
     type Step = { lease: number; what: 'ask' | 'end' | 'repeat' | 'report' | 'die' | 'wait'; amount: number };
     const step = fc.record({ lease: fc.nat(2), what: fc.constantFrom<Step['what'][]>('ask', 'ask', 'ask', 'end', 'end', 'repeat', 'report', 'die', 'wait'), amount: fc.integer({ min: 1, max: 20_000 }) });

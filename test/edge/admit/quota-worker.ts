@@ -8,23 +8,32 @@ import type { Env } from '../../../edge/env.ts';
 
 export { TenantQuota } from '../../../edge/admit/quota-object.ts';
 
+/** Messages to objects since the isolate began. */
+let asked = 0;
+
 export default {
-  async fetch(request: Request, env: Env): Promise<Response> {
+  async fetch(request: Request, bindings: Env): Promise<Response> {
+    const env = { ...bindings, TENANT: counted(bindings.TENANT) };
     const query = new URL(request.url).searchParams;
-    const asked = (name: string) => Number(query.get(name) ?? 0);
+    if (query.has('messages')) return Response.json(asked);
+    const number = (name: string) => Number(query.get(name) ?? 0);
     const caller: Caller = { tenant: query.get('tenant') ?? 't', keyId: query.get('key') ?? 'k', kind: 'key', scopes: new Set(), plan: query.get('plan') ?? 'free', residency: (query.get('residency') ?? undefined) as Residency | undefined, bounds: undefined };
     const limits = new Headers();
     try {
       if (query.has('usage')) return Response.json(await usageOf(caller, { from: '2000-01-01', to: '2999-12-31', env }));
-      const reservation = await reserve({ caller, requestId: 'r', characters: asked('characters'), env, limits });
-      const ending = { characters: asked('characters'), audioMs: asked('ms'), complete: !query.has('fails') };
+      const reservation = await reserve({ caller, requestId: 'r', characters: number('characters'), env, limits });
+      const ending = { characters: number('characters'), audioMs: number('ms'), complete: !query.has('fails') };
+      if (query.has('background')) {
+        void reservation.settle(ending);
+        return new Response('', { headers: limits });
+      }
       if (!query.has('stream')) {
-        for (let i = 0; i < 1 + asked('twice'); i++) await reservation.settle(ending);
+        for (let i = 0; i < 1 + number('twice'); i++) await reservation.settle(ending);
         return new Response('', { headers: limits });
       }
       let taken = 0;
-      const counter = { take: () => void (taken += 1), heard: (characters: number) => ({ characters: Math.ceil((characters * taken) / asked('stream')), audioMs: taken * 1000, complete: taken === asked('stream') }) };
-      const parts = settling(pieces(asked('stream'), query.has('breaks')), reservation, counter);
+      const counter = { take: () => void (taken += 1), heard: (characters: number) => ({ characters: Math.ceil((characters * taken) / number('stream')), audioMs: taken * 1000, complete: taken === number('stream') }) };
+      const parts = settling(pieces(number('stream'), query.has('breaks')), reservation, counter);
       return new Response(
         new ReadableStream<Uint8Array>({
           async pull(controller) {
@@ -43,6 +52,14 @@ export default {
     }
   },
 } satisfies ExportedHandler<Env>;
+
+function counted(objects: Env['TENANT']): Env['TENANT'] {
+  const get: Env['TENANT']['get'] = (id) => {
+    asked += 1;
+    return objects.get(id);
+  };
+  return new Proxy(objects, { get: (target, name) => (name === 'get' ? get : typeof Reflect.get(target, name) === 'function' ? (Reflect.get(target, name) as () => unknown).bind(target) : Reflect.get(target, name)) });
+}
 
 /** Large ones, so that no buffer on the way takes all of them. */
 async function* pieces(count: number, breaks: boolean): AsyncGenerator<Uint8Array> {
