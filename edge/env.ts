@@ -36,8 +36,6 @@ export type Env = {
   readonly OUTSIDE_LOOPBACK?: 'allow';
   /** URL of a DNS-over-HTTPS server with JSON answers; absent: Cloudflare's. */
   readonly DNS_RESOLVER?: string;
-  /** Revision of the model that the nodes speak with: sounds of another one are not answered from kept results. */
-  readonly MODEL_REVISION?: string;
   /** Base URLs of nodes that need not send heartbeats, separated by blanks; `REGION=URL` for one that stands elsewhere. */
   readonly NODES?: string;
   /** Milliseconds that a node may be silent, before its first sound and in the middle; absent: 30,000. */

@@ -66,7 +66,7 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
     const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
     const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
     const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
-    const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey, model: env.MODEL_REVISION ?? '' }));
+    const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey }));
     const stored = shelf && key && (await find(shelf, key));
     if (stored) {
       waitUntil(reservation.settle({ characters: 0, audioMs: stored.end.audioMs, complete: true, cached: true }));

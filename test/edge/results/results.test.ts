@@ -37,7 +37,7 @@ describe('a sound that was made before', () => {
   let edge: LocalEdge;
   beforeAll(async () => {
     const synthesis = { run: counted, voices: () => [{ name: 'a', language: undefined }, { name: 'b', language: undefined }], health: () => ({ status: 'ok' as const, model: 'm', running: 0, waiting: 0, estimatedWaitMs: 0 }), metrics: async () => '' };
-    node = await listen(nodeApp(synthesis as unknown as Parameters<typeof nodeApp>[0], new SignatureVerifier([KEY])), '127.0.0.1', 0);
+    node = await listen(nodeApp(synthesis, new SignatureVerifier([KEY])), '127.0.0.1', 0);
     edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: node.url.href, NODE_KEYS: `${KEY.id}:${KEY.secret}`, AUTH: 'off' } });
   });
   afterAll(async () => {
@@ -190,5 +190,33 @@ describe('a sound that was made before', () => {
     expect(jobs.at(-1)).toMatchObject({ speed: 1.5, seed: 3 });
     const refused = await play({ input: 'Query.', speed: 'fast' });
     expect(await refused.json()).toMatchObject({ status: 400, error: { param: 'speed' } });
+  });
+});
+
+describe('sounds of several tenants', () => {
+  let node: Listener;
+  let edge: LocalEdge;
+  beforeAll(async () => {
+    const synthesis = { run: counted, voices: () => [{ name: 'a', language: undefined }], health: () => ({ status: 'ok' as const, model: 'm', running: 0, waiting: 0, estimatedWaitMs: 0 }), metrics: async () => '' };
+    node = await listen(nodeApp(synthesis, new SignatureVerifier([KEY])), '127.0.0.1', 0);
+    edge = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: `eu=${node.url.href} ${node.url.href}`, NODE_KEYS: `${KEY.id}:${KEY.secret}`, ADMIN_KEY: 'sk-operator' } });
+    for (const tenant of [{ id: 'one' }, { id: 'two' }, { id: 'pinned', residency: 'eu' }]) await fetch(new URL('/v1/tenants', edge.url), { method: 'POST', headers: { authorization: 'Bearer sk-operator', 'content-type': 'application/json' }, body: JSON.stringify(tenant) });
+  });
+  afterAll(async () => {
+    await edge.close();
+    await node.close();
+  });
+
+  async function cacheOf(tenant: string, input: string): Promise<string | null> {
+    const response = await fetch(new URL('/v1/audio/speech', edge.url), { method: 'POST', headers: { authorization: 'Bearer sk-operator', 'x-tenant': tenant, 'content-type': 'application/json' }, body: JSON.stringify({ input, response_format: 'pcm' }) });
+    await response.arrayBuffer();
+    return response.headers.get('x-cache');
+  }
+
+  it('are never shared, and those of a tenant in the EU are kept too', async () => {
+    for (const tenant of ['one', 'two', 'pinned']) {
+      expect(await cacheOf(tenant, 'Ours alone.')).toBe('audio-miss');
+      await expect.poll(() => cacheOf(tenant, 'Ours alone.'), { interval: 20 }).toBe('audio-hit');
+    }
   });
 });
