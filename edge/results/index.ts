@@ -5,8 +5,8 @@
 import type { Frame, StreamStart } from '../../shared/contract/frames.ts';
 import type { Residency } from '../caller.ts';
 import type { Env } from '../env.ts';
-import { resultKey, tenantPrefix, voicePrefix } from './key.ts';
-import type { ResultKey, SoundIdentity } from './key.ts';
+import { tenantPrefix, voicePrefix } from './key.ts';
+import type { ResultKey } from './key.ts';
 import { findResult } from './read.ts';
 import type { StoredResult } from './read.ts';
 import { forget } from './recent.ts';
