@@ -41,7 +41,8 @@ export type TokenMethods = {
   /** Resolves when the row wants more text; false when the row has gone. */
   pushText: (args: { readonly pieces: number; readonly textIds: readonly number[] }) => Promise<boolean>;
   endText: (args: { readonly pieces: number }) => void;
-  stats: (args: null) => TokenStats;
+  /** Answered between two runs: what a cancelled row holds is gone at the third answer, as a step has two runs at most. */
+  stats: (args: null) => Promise<TokenStats>;
 };
 
 /** Text ids that may wait unspoken before their source has to: a few blocks of 5. */
@@ -57,7 +58,11 @@ serveThread<TokenThreadOptions, TokenMethods>(async ({ config, directories, prec
       rows.generate({ promptText: Int32Array.from(promptTextIds), promptSpeech: Int32Array.from(promptSpeechTokens), text: Int32Array.from(textIds), seed, previousTokens: Int32Array.from(previousTokens), pieces: pieces !== undefined, aligned: true }, { pieces, signal }),
     pushText: ({ pieces, textIds }) => rows.pushText(pieces, Int32Array.from(textIds)),
     endText: ({ pieces }) => rows.endText(pieces),
-    stats: () => rows.stats,
+    stats: async () => {
+      // several messages may be read between two runs
+      await new Promise((resolve) => setImmediate(resolve));
+      return rows.stats;
+    },
   };
 });
 

@@ -288,7 +288,12 @@ export class LanguageModel {
     if (logits?.type !== 'float32') throw new CosyError('internal_error', 'The language model graph has no float32 output called logits: convert the checkpoint again.');
     const { heads, kvHeads, headDim } = this.#config;
     const size = (heads + 2 * kvHeads) * headDim;
-    return { logits: logits.data, queries: (layer, row) => (rest[`queries.${layer}`]?.data as Float32Array).subarray(row * size, (row + 1) * size) };
+    const queries = (layer: number, row: number): ArrayLike<number> => {
+      const data = rest[`queries.${layer}`]?.data;
+      assert(data instanceof Float32Array || data instanceof Float16Array);
+      return data.subarray(row * size, (row + 1) * size);
+    };
+    return { logits: logits.data, queries };
   }
 
   /** Brings rows into neighbouring slots (one row stays where it is) and returns the first slot. */
