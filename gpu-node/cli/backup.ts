@@ -3,6 +3,7 @@ import { cp, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { DatabaseSync, backup } from 'node:sqlite';
 import { CosyError } from '../../shared/errors/index.ts';
+import { LOCK_FILE } from '../server/data-lock.ts';
 import { text } from './options.ts';
 import { say } from './terminal.ts';
 
@@ -14,7 +15,7 @@ export async function backupCommand(options: Record<string, unknown>, [[target =
   if (await stat(target).catch(() => undefined)) throw new CosyError('invalid_value', `${target} is there already: name a new folder for the copy.`);
   // databases first: what they name is written before it is named, so every file that a copied row needs is there to be copied
   const databases = files.filter((path) => path.endsWith('.sqlite'));
-  const others = files.filter((path) => !/\.sqlite(-wal|-shm)?$/.test(path));
+  const others = files.filter((path) => !/\.sqlite(-wal|-shm)?$/.test(path) && !path.startsWith(LOCK_FILE));
   for (const path of databases) await copyDatabase(join(source, path), join(target, path));
   for (const path of others) await cp(join(source, path), join(target, path), { preserveTimestamps: true }).catch(unlessGone);
   say(`Copied ${databases.length} databases and ${others.length} files to ${target}. To restore: stop the server, put the folder in the place of ${source}, start.`);

@@ -5,6 +5,7 @@ import type { Region } from '../../shared/contract/heartbeat.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import { serve } from '../main.ts';
 import type { Running } from '../main.ts';
+import { holdData } from '../server/data-lock.ts';
 import { firstKey } from '../server/first-key.ts';
 import { openSecrets } from '../server/secrets.ts';
 import type { Secrets } from '../server/secrets.ts';
@@ -30,6 +31,7 @@ export async function serveCommand(options: Record<string, unknown>): Promise<nu
   const startMs = performance.now();
   const dataDirectory = text(options['data']) ?? setting('DATA') ?? '.data';
   const secrets = withEdge ? withSettings(await openSecrets(dataDirectory)) : undefined;
+  const release = withEdge ? holdData(dataDirectory) : undefined;
   const running = await serve({
     ...engineOptions(options),
     host,
@@ -50,6 +52,7 @@ export async function serveCommand(options: Record<string, unknown>): Promise<nu
   });
   say('Finishing what is being said, then stopping.');
   await running.close();
+  release?.();
   return 0;
 }
 

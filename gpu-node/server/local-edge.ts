@@ -3,6 +3,7 @@
  * folder. The node knows it only as a program that gets bindings.
  */
 import { readFile, readdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -11,6 +12,8 @@ import { CosyError } from '../../shared/errors/index.ts';
 
 const ENTRY = new URL('../../edge/worker.ts', import.meta.url).pathname;
 const MIGRATIONS = new URL('../../edge/migrations', import.meta.url).pathname;
+/** The program that comes with Miniflare. */
+const WORKERD = (createRequire(import.meta.resolve('miniflare'))('workerd') as { readonly default: string }).default;
 /** As in wrangler.toml. */
 const EVERY_MINUTE = '* * * * *';
 /** Files of the documentation page. */
@@ -32,6 +35,8 @@ export type LocalEdge = { readonly url: URL; readonly close: () => Promise<void>
 export async function startLocalEdge({ host, port, bindings, dataDirectory }: LocalEdgeOptions): Promise<LocalEdge> {
   const bundle = await build({ entryPoints: [ENTRY], bundle: true, write: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], external: ['cloudflare:*', 'node:*'], logLevel: 'silent' });
   const script = bundle.outputFiles[0]?.text ?? '';
+  process.env['COSYVOICE_WORKERD'] = WORKERD;
+  process.env['MINIFLARE_WORKERD_PATH'] = join(import.meta.dirname, 'workerd.sh');
   const keepSignals = withOwnSignals();
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions({

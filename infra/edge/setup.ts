@@ -70,7 +70,7 @@ async function keyValueStore(title: string): Promise<string> {
 }
 
 async function createBucket({ binding, bucket_name: name, jurisdiction }: Bindings['r2_buckets'][number]): Promise<void> {
-  const headers = jurisdiction === undefined ? {} : { 'cf-r2-jurisdiction': jurisdiction };
+  const headers: Readonly<Record<string, string>> = jurisdiction === undefined ? {} : { 'cf-r2-jurisdiction': jurisdiction };
   const { buckets } = await call<{ buckets: readonly { name: string }[] }>('GET', '/r2/buckets?per_page=1000', undefined, headers);
   if (buckets.some((each) => each.name === name)) kept('r2', name);
   else {
