@@ -46,6 +46,8 @@ export type SpeechAnswer = Speech & {
   readonly request: SpeechRequest;
   /** Of the text as it is spoken. */
   readonly characters: number;
+  /** The listener is gone: ends the work at once, also while `parts` waits for the node. */
+  readonly leave: () => void;
   /** Names the bytes; absent when they are not kept. */
   readonly etag?: string;
   /** The sound was made before, and can be read from any byte on. */
@@ -63,7 +65,10 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
   const reservation = await reserve({ caller, requestId, characters, env, once, limits });
   try {
     const voice = await resolveVoice(wantedVoice(request), { caller, requestId, env, ask: asking({ caller, region, env }) });
-    const about = { request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
+    const gone = new AbortController();
+    signal.addEventListener('abort', () => gone.abort(signal.reason), { once: true });
+    if (signal.aborted) gone.abort(signal.reason);
+    const about = { leave: () => gone.abort(), request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
     const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
     const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
     const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey }));
@@ -73,7 +78,7 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
       return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };
     }
     const askMs = Date.now();
-    const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, env, signal });
+    const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, env, signal: gone.signal });
     const speech = await openSpeech(placed.frames);
     const heard = settling(speech.parts, reservation, new Listener(speech.start));
     const headers = { ...reservation.headers, ...placed.headers, 'x-cache': 'audio-miss', ...timing({ edge: askMs - startMs, route: placed.routeMs, 'first-audio': Date.now() - askMs - placed.routeMs }) };

@@ -90,13 +90,13 @@ function sound(answer: SpeechAnswer): Response {
   const headers = headersOf(answer, answer.start.contentType);
   if (answer.etag !== undefined) headers.set('etag', `"${answer.etag}"`);
   if (answer.stored) headers.set('accept-ranges', 'bytes');
-  const body = toBytes(answer.parts);
+  const body = toBytes(answer.parts, answer.leave);
   return new Response(answer.stored ? ofSize(body, answer.stored.bytes) : body, { headers });
 }
 
 function events(answer: SpeechAnswer): Response {
-  const { request, characters, parts } = answer;
-  return new Response(toEvents(parts, { timestamps: request.timestamps === 'word', characters }), { headers: headersOf(answer, 'text/event-stream') });
+  const { request, characters, parts, leave } = answer;
+  return new Response(toEvents(parts, { timestamps: request.timestamps === 'word', characters, leave }), { headers: headersOf(answer, 'text/event-stream') });
 }
 
 /** Of a finished sound: all of it, a range, or word that the caller has it (RFC 9110 §13, §14). */

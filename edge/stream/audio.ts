@@ -25,12 +25,12 @@ export async function openSpeech(frames: AsyncGenerator<Frame>): Promise<Speech>
 }
 
 /** The sound alone, as the body of an answer. */
-export function toBytes(parts: AsyncGenerator<SpeechPart>): ReadableStream<Uint8Array> {
-  return pulled(soundOf(parts));
+export function toBytes(parts: AsyncGenerator<SpeechPart>, leave: () => void = () => {}): ReadableStream<Uint8Array> {
+  return pulled(soundOf(parts), leave);
 }
 
 /** Pieces as a body that is read at its reader's pace; who leaves ends the source. */
-export function pulled(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+export function pulled(pieces: AsyncGenerator<Uint8Array>, leave: () => void = () => {}): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { value, done } = await pieces.next();
@@ -38,6 +38,7 @@ export function pulled(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8
       else controller.enqueue(value);
     },
     async cancel() {
+      leave(); // first: `return` waits for the part under way
       await pieces.return(undefined);
     },
   });

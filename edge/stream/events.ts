@@ -12,10 +12,12 @@ export type EventOptions = {
   readonly timestamps: boolean;
   /** Of the text as it is spoken; OpenAI counts tokens here, we have characters. */
   readonly characters: number;
+  /** Told when the listener leaves. */
+  readonly leave?: () => void;
 };
 
 /** One event for each piece of sound, and one for the words of a sentence. */
-export function toEvents(parts: AsyncGenerator<SpeechPart>, { timestamps, characters }: EventOptions): ReadableStream<Uint8Array> {
+export function toEvents(parts: AsyncGenerator<SpeechPart>, { timestamps, characters, leave }: EventOptions): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const event = (value: unknown) => encoder.encode(`data: ${JSON.stringify(value)}\n\n`);
   return new ReadableStream<Uint8Array>({
@@ -35,6 +37,7 @@ export function toEvents(parts: AsyncGenerator<SpeechPart>, { timestamps, charac
       }
     },
     async cancel() {
+      leave?.(); // first: `return` waits for the part under way
       await parts.return(undefined);
     },
   });
