@@ -62,7 +62,9 @@ const EMPTY = new Uint8Array(0);
 /** Silence in front, so that the resampler's phase is that of the earlier run, and outputs to leave out. */
 function alignment({ fromSample, sampleOffset }: RenderResume, fromHz: number, toHz: number): { readonly lead: number; readonly skip: number } {
   const period = fromHz / greatestCommonDivisor(fromHz, toHz);
-  const lead = fromSample % period;
+  let lead = fromSample % period;
+  // at a sentence's end the resampler still held a few samples of its fade-out: silence stands for them, so that none is missing
+  while (((fromSample - lead) * toHz) / fromHz > sampleOffset && lead + period <= fromSample) lead += period;
   return { lead, skip: Math.max(0, sampleOffset - ((fromSample - lead) * toHz) / fromHz) };
 }
 

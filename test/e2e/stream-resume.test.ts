@@ -66,6 +66,19 @@ describe('a stream that survives its node', () => {
     }
   });
 
+  it('misses no sample at a sentence’s end, where the resampler held the last of its fade-out', async () => {
+    const job = { streaming: false, sampleRateHz: 48000, seed: 5 };
+    const whole = await receive(frames(first, job));
+    const begun = await receive(frames(first, job), { until: 6 });
+    const before = begun.samples.length;
+    const rest = await receive(frames(second, { ...job, resume: { tokens: begun.tokens, sampleOffset: before } }), { before });
+    expect(before + rest.samples.length).toBe(whole.samples.length);
+    const worst = (from: number, to: number) => whole.samples.subarray(before + from, before + to).reduce((most, value, i) => Math.max(most, Math.abs(value - (rest.samples[from + i] ?? NaN))), 0);
+    // 5 ms at most stand for a fade that is nearly silent; behind them all is as it was
+    expect(worst(0, 240)).toBeLessThan(0.01 * 32768);
+    expect(worst(240, rest.samples.length)).toBeLessThanOrEqual(1);
+  });
+
   it('is refused where it cannot be exact', async () => {
     const resume = { tokens: [], sampleOffset: 0 };
     await expect(receive(frames(second, { resume }))).rejects.toMatchObject({ code: 'invalid_value' });
