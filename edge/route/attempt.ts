@@ -30,12 +30,20 @@ export type AttemptContext = { readonly env: Env; readonly signal: AbortSignal; 
 export async function attempt(url: string, job: Job, { env, signal, firstMs, idleMs }: AttemptContext): Promise<Opened> {
   const stop = new AbortController();
   const limit = new Limit(stop);
-  const either = AbortSignal.any([signal, stop.signal]);
+  // forwarded by hand: it must also end a read of the body, long after the answer
+  const leave = () => stop.abort(signal.reason);
+  signal.addEventListener('abort', leave, { once: true });
+  if (signal.aborted) leave();
+  const over = () => {
+    limit.end();
+    signal.removeEventListener('abort', leave);
+  };
   limit.set(firstMs);
   try {
-    const response = await requestNode(url, { method: 'POST', path: '/v1/synthesize', body: Uint8Array.from(new TextEncoder().encode(JSON.stringify(job))) }, { env, signal: either });
+    const response = await requestNode(url, { method: 'POST', path: '/v1/synthesize', body: Uint8Array.from(new TextEncoder().encode(JSON.stringify(job))) }, { env, signal: stop.signal });
     if (!response.ok) throw await refusal(response);
-    const source = readFrames(response.body ?? new ReadableStream(), stop.signal);
+    if (!response.body) throw new AttemptFailure('broken');
+    const source = readFrames(response.body, stop.signal);
     const held: Frame[] = [];
     for (;;) {
       const { value, done } = await source.next();
@@ -47,10 +55,10 @@ export async function attempt(url: string, job: Job, { env, signal, firstMs, idl
     limit.clear();
     const [start] = held;
     if (start?.type !== 'start') throw new AttemptFailure('broken');
-    return { start: start.value, frames: stoppable(goOn(held, source, { limit, idleMs }), stop) };
+    return { start: start.value, frames: stoppable(goOn(held, source, { limit, idleMs, over }), () => [over(), stop.abort()]) };
   } catch (error) {
     const silent = limit.passed;
-    limit.clear();
+    over();
     stop.abort();
     if (signal.aborted) throw error;
     throw error instanceof AttemptFailure ? error : new AttemptFailure(silent ? 'silent' : 'broken');
@@ -68,30 +76,37 @@ export function wireError({ code, message, retryAfterMs }: Extract<Frame, { type
   return new CosyError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }
 
-type GoOn = { readonly limit: Limit; readonly idleMs: number };
+type GoOn = { readonly limit: Limit; readonly idleMs: number; readonly over: () => void };
 
-async function* goOn(held: readonly Frame[], source: AsyncGenerator<Frame>, { limit, idleMs }: GoOn): AsyncGenerator<Frame> {
-  yield* held;
-  if (held.at(-1)?.type === 'end') return;
-  for (;;) {
-    limit.set(idleMs);
-    const { value, done } = await source.next().finally(() => limit.clear());
-    if (done) return;
-    yield value;
+async function* goOn(held: readonly Frame[], source: AsyncGenerator<Frame>, { limit, idleMs, over }: GoOn): AsyncGenerator<Frame> {
+  try {
+    yield* held;
+    if (held.at(-1)?.type === 'end') return;
+    for (;;) {
+      limit.set(idleMs);
+      const next = await source.next();
+      limit.clear();
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    over();
+    await source.return(undefined);
   }
 }
 
 /** Frames as they come; the stop signal ends a read under way. */
 async function* readFrames(stream: ReadableStream<Uint8Array>, stop: AbortSignal): AsyncGenerator<Frame> {
-  const reader = stream.getReader();
+  const reader = stream.getReader({ mode: 'byob' });
   const frames = new FrameReader();
   const cancel = () => void reader.cancel().catch(() => {});
   stop.addEventListener('abort', cancel, { once: true });
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      // the listener's turn costs more than the bytes: none before a frame is whole
+      const { value, done } = await reader.readAtLeast(frames.missing, frames.room());
       if (done) return;
-      yield* frames.push(value);
+      for (const frame of frames.filled(value)) yield frame;
     }
   } finally {
     stop.removeEventListener('abort', cancel);
@@ -100,19 +115,20 @@ async function* readFrames(stream: ReadableStream<Uint8Array>, stop: AbortSignal
 }
 
 /** A generator's own `return` waits for the frame under way; this one ends the wait. */
-function stoppable(frames: AsyncGenerator<Frame>, stop: AbortController): AsyncGenerator<Frame> {
+function stoppable(frames: AsyncGenerator<Frame>, stop: () => void): AsyncGenerator<Frame> {
   const own = frames.return.bind(frames);
   frames.return = (value) => {
-    stop.abort();
+    stop();
     return own(value);
   };
   return frames;
 }
 
-/** A time limit that is set anew for each wait. */
+/** A time limit for one wait after another, none shorter than the one before. Its one timer goes on meanwhile, and looks when it fires whether a wait is over its time. */
 class Limit {
   readonly #stop: AbortController;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #untilMs = Infinity;
   #passed = false;
 
   constructor(stop: AbortController) {
@@ -124,15 +140,30 @@ class Limit {
   }
 
   set(ms: number): void {
-    this.clear();
-    this.#timer = setTimeout(() => {
-      this.#passed = true;
-      this.#stop.abort();
-    }, ms);
+    this.#untilMs = Date.now() + ms;
+    this.#timer ??= setTimeout(() => this.#look(), ms);
   }
 
+  /** The wait is over. */
   clear(): void {
+    this.#untilMs = Infinity;
+  }
+
+  /** No wait follows. */
+  end(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+
+  #look(): void {
+    this.#timer = null;
+    if (this.#untilMs === Infinity) return;
+    const leftMs = this.#untilMs - Date.now();
+    if (leftMs > 0) {
+      this.#timer = setTimeout(() => this.#look(), leftMs);
+      return;
+    }
+    this.#passed = true;
+    this.#stop.abort();
   }
 }

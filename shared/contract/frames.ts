@@ -46,33 +46,80 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** Bytes in pieces of any size → frames. Throws `internal_error` on bytes that are no frames. */
+/** Memory of a reader between frames: a third of a second of 24 kHz PCM. */
+const READ_BYTES = 16 * 1024;
+
+/**
+ * Bytes in pieces of any size → frames. Throws `internal_error` on bytes that are no frames. Either `push` what came, or let a
+ * BYOB reader fill `room()` and give what it returns to `filled`: then bytes are moved once, from there into their frame.
+ */
 export class FrameReader {
-  #rest: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  /** Bytes that wait for the rest of their frame: from the buffer's beginning. */
+  #held = 0;
+  /** Bytes at which the next frame is whole, or at least its header. */
+  #wanted = HEADER_BYTES;
+
+  /** Bytes without which the next frame is not whole: to wait for less is of no use. */
+  get missing(): number {
+    return this.#wanted - this.#held;
+  }
+
+  /** Where the next bytes belong, room for at least `missing` of them. */
+  room(): Uint8Array<ArrayBuffer> {
+    this.#reserve(Math.max(READ_BYTES, this.#wanted));
+    return this.#buffer.subarray(this.#held);
+  }
+
+  /** `bytes`: the beginning of `room()`, in memory that may have moved to another `ArrayBuffer`, which belongs to the reader again. */
+  filled(bytes: Uint8Array<ArrayBuffer>): Frame[] {
+    this.#buffer = new Uint8Array(bytes.buffer);
+    return this.#take(this.#held + bytes.length);
+  }
 
   push(bytes: Uint8Array): Frame[] {
-    const all = this.#rest.length === 0 ? bytes : concat(this.#rest, bytes);
-    const view = new DataView(all.buffer, all.byteOffset, all.byteLength);
+    this.#reserve(Math.max(this.#wanted, this.#held + bytes.length));
+    this.#buffer.set(bytes, this.#held);
+    return this.#take(this.#held + bytes.length);
+  }
+
+  /** The frames that are whole among the first `length` bytes. */
+  #take(length: number): Frame[] {
+    const view = new DataView(this.#buffer.buffer);
     const frames: Frame[] = [];
     let at = 0;
-    while (all.length - at >= HEADER_BYTES) {
-      const length = view.getUint32(at + 1, true);
-      if (length > MAX_FRAME_BYTES) throw new CosyError('internal_error', 'The node sent a frame that is too large.');
-      if (all.length - at - HEADER_BYTES < length) break;
-      frames.push(decode(view.getUint8(at), copy(all, at + HEADER_BYTES, at + HEADER_BYTES + length)));
-      at += HEADER_BYTES + length;
+    this.#wanted = HEADER_BYTES;
+    while (length - at >= HEADER_BYTES) {
+      const payload = view.getUint32(at + 1, true);
+      if (payload > MAX_FRAME_BYTES) throw new CosyError('internal_error', 'The node sent a frame that is too large.');
+      if (length - at - HEADER_BYTES < payload) {
+        this.#wanted = HEADER_BYTES + payload;
+        break;
+      }
+      frames.push(decode(view.getUint8(at), this.#buffer.subarray(at + HEADER_BYTES, at + HEADER_BYTES + payload)));
+      at += HEADER_BYTES + payload;
     }
-    this.#rest = copy(all, at, all.length);
+    this.#held = length - at;
+    if (this.#held === 0 && this.#buffer.length > READ_BYTES) this.#buffer = new Uint8Array(0);
+    else if (at > 0) this.#buffer.copyWithin(0, at, length);
     return frames;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#buffer.length >= bytes) return;
+    const larger = new Uint8Array(bytes);
+    larger.set(this.#buffer.subarray(0, this.#held));
+    this.#buffer = larger;
   }
 }
 
-function decode(type: number, payload: Uint8Array): Frame {
+/** `payload` lies in memory that is used again. */
+function decode(type: number, payload: Uint8Array<ArrayBuffer>): Frame {
   switch (type) {
     case FRAME.audio:
-      return { type: 'audio', value: payload };
+      return { type: 'audio', value: payload.slice() };
     case FRAME.tokens:
-      return { type: 'tokens', value: new Uint16Array(payload.buffer, 0, payload.length >> 1) };
+      return { type: 'tokens', value: new Uint16Array(payload.slice().buffer, 0, payload.length >> 1) };
     case FRAME.start:
       return { type: 'start', value: json(payload) as StreamStart };
     case FRAME.mark:
@@ -90,16 +137,4 @@ function decode(type: number, payload: Uint8Array): Frame {
 
 function json(payload: Uint8Array): unknown {
   return JSON.parse(new TextDecoder().decode(payload));
-}
-
-/** A copy with memory of its own; `slice` of Node's Buffer would share it. */
-function copy(bytes: Uint8Array, from: number, to: number): Uint8Array {
-  return new Uint8Array(bytes.subarray(from, to));
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
 }
