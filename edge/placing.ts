@@ -17,6 +17,8 @@ export type PlaceContext = {
   readonly caller: Pick<Caller, 'residency'>;
   /** Where the caller is; absent: where this Worker is. */
   readonly region?: Region | undefined;
+  /** Of the caller's trace. */
+  readonly traceparent?: string | undefined;
   readonly env: Env;
   readonly signal: AbortSignal;
 };
@@ -25,9 +27,9 @@ export type PlaceContext = {
 export type PlacedJob = Pick<RoutedJob, 'node' | 'region' | 'attempts' | 'routeMs'> & { readonly frames: AsyncGenerator<Frame>; readonly headers: Readonly<Record<string, string>> };
 
 /** Throws as `routeJob`, and in the middle as `survive`. */
-export async function placeJob(job: Job, { voice, caller, region, env, signal }: PlaceContext): Promise<PlacedJob> {
+export async function placeJob(job: Job, { voice, caller, region, traceparent, env, signal }: PlaceContext): Promise<PlacedJob> {
   const untilMs = job.deadlineMs === undefined ? undefined : Date.now() + job.deadlineMs;
-  const request = { withPrompt: voice.withPrompt, region: region ?? homeRegion(env), residency: caller.residency, env, signal };
+  const request = { withPrompt: voice.withPrompt, region: region ?? homeRegion(env), residency: caller.residency, traceparent, env, signal };
   const routed = await routeJob({ ...request, job });
   const frames = survive(routed, {
     format: job.format,

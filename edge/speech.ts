@@ -31,6 +31,8 @@ export type SpeakContext = {
   readonly signal: AbortSignal;
   /** Where the caller is; absent: where this Worker is. */
   readonly region?: Region;
+  /** Header of the caller's trace, passed on. */
+  readonly traceparent?: string | undefined;
   /** False: neither answered from kept results nor kept. */
   readonly keep?: boolean;
   /** Made again under the same id it is charged once: for ids of our own. */
@@ -55,7 +57,7 @@ export type SpeechAnswer = Speech & {
 };
 
 /** Throws the table's error for whatever of the request, the text, the quota or the nodes is at fault. */
-export async function speak(body: unknown, { requestId, caller, env, signal, region, keep = true, once, limits }: SpeakContext): Promise<SpeechAnswer> {
+export async function speak(body: unknown, { requestId, caller, env, signal, region, traceparent, keep = true, once, limits }: SpeakContext): Promise<SpeechAnswer> {
   const startMs = Date.now();
   const { request, warnings } = parseSpeech(body);
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
@@ -78,7 +80,7 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
       return { ...about, start: stored.start, parts: stored.parts(), stored, etag: stored.id, headers: { ...reservation.headers, 'x-cache': 'audio-hit', ...timing({ edge: Date.now() - startMs }) } };
     }
     const askMs = Date.now();
-    const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, env, signal: gone.signal });
+    const placed = await placeJob({ ...job, seed: job.seed ?? key?.seed }, { voice, caller, region, traceparent, env, signal: gone.signal });
     const speech = await openSpeech(placed.frames);
     const heard = settling(speech.parts, reservation, new Listener(speech.start));
     const headers = { ...reservation.headers, ...placed.headers, 'x-cache': 'audio-miss', ...timing({ edge: askMs - startMs, route: placed.routeMs, 'first-audio': Date.now() - askMs - placed.routeMs }) };

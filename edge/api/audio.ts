@@ -70,8 +70,11 @@ speech.get('/', async (c) => {
 /** `no-cache`, which browsers send with every conditional request, asks caches to come here: here the sound is. */
 function contextOf(c: Context<EdgeContext>): SpeakContext {
   const keep = !/\bno-store\b/i.test(c.req.header('cache-control') ?? '');
-  return { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), keep, limits: c.get('limits') };
+  return { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, signal: c.req.raw.signal, region: regionOf(c.req.raw, c.env), traceparent: c.req.header('traceparent')?.match(TRACEPARENT)?.[0], keep, limits: c.get('limits') };
 }
+
+/** W3C Trace Context, level 1. */
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 const NUMBERS = new Set(['speed', 'volume', 'seed', 'sample_rate']);
 const SWITCHES = new Set(['stream', 'cache']);

@@ -24,10 +24,10 @@ export class AttemptFailure extends Error {
   }
 }
 
-export type AttemptContext = { readonly env: Env; readonly signal: AbortSignal; readonly firstMs: number; readonly idleMs: number };
+export type AttemptContext = { readonly env: Env; readonly signal: AbortSignal; readonly firstMs: number; readonly idleMs: number; readonly traceparent?: string | undefined };
 
 /** Throws `AttemptFailure`, or what the signal says when it fires. */
-export async function attempt(url: string, job: Job, { env, signal, firstMs, idleMs }: AttemptContext): Promise<Opened> {
+export async function attempt(url: string, job: Job, { env, signal, firstMs, idleMs, traceparent }: AttemptContext): Promise<Opened> {
   const stop = new AbortController();
   const limit = new Limit(stop);
   // forwarded by hand: it must also end a read of the body, long after the answer
@@ -40,7 +40,7 @@ export async function attempt(url: string, job: Job, { env, signal, firstMs, idl
   };
   limit.set(firstMs);
   try {
-    const response = await requestNode(url, { method: 'POST', path: '/v1/synthesize', body: Uint8Array.from(new TextEncoder().encode(JSON.stringify(job))) }, { env, signal: stop.signal });
+    const response = await requestNode(url, { method: 'POST', path: '/v1/synthesize', body: Uint8Array.from(new TextEncoder().encode(JSON.stringify(job))), traceparent }, { env, signal: stop.signal });
     if (!response.ok) throw await refusal(response);
     if (!response.body) throw new AttemptFailure('broken');
     const source = readFrames(response.body, stop.signal);

@@ -29,6 +29,8 @@ export type RouteRequest = {
   readonly residency: Residency | undefined;
   /** Address of the node that just broke this job off: it is asked last. */
   readonly after?: string | undefined;
+  /** Of the caller's trace (W3C Trace Context), which the node goes on with. */
+  readonly traceparent?: string | undefined;
   readonly env: Env;
   readonly signal: AbortSignal;
 };
@@ -57,7 +59,7 @@ export function brokeOff(url: string): void {
 
 /** Throws the node's own error when the job is at fault, `overloaded` when all nodes are full, `no_node_available` when none is there. */
 export async function routeJob(request: RouteRequest): Promise<RoutedJob> {
-  const { env, signal } = request;
+  const { env, signal, traceparent } = request;
   const timeoutMs = Number(env.NODE_TIMEOUT_MS) || TIMEOUT_MS;
   const startMs = Date.now();
   let attempts = 0;
@@ -70,7 +72,7 @@ export async function routeJob(request: RouteRequest): Promise<RoutedJob> {
     const routeMs = Date.now() - startMs;
     const course = standings.begin(node.url, promisedMs);
     try {
-      const opened = await withVoice(node.url, request, { env, signal, firstMs: Math.min(timeoutMs, leftMs), idleMs: timeoutMs });
+      const opened = await withVoice(node.url, request, { env, signal, firstMs: Math.min(timeoutMs, leftMs), idleMs: timeoutMs, traceparent });
       course.heard();
       return { ...opened, node: node.url, region: node.region, attempts, routeMs };
     } catch (error) {

@@ -15,11 +15,13 @@ const CHUNK = 4800;
 
 /** What the node saw, newest last. */
 const jobs: Job[] = [];
+const traces: (string | undefined)[] = [];
 let cancelled: PromiseWithResolvers<void>;
 let chunksMade = 0;
 
-async function* counted(job: Job, signal: AbortSignal): AsyncGenerator<Frame> {
+async function* counted(job: Job, signal: AbortSignal, traceparent?: string): AsyncGenerator<Frame> {
   jobs.push(job);
+  traces.push(traceparent);
   if (job.text.includes('missing')) throw new CosyError('voice_not_found', 'There is no voice "x": this checkpoint has a, b.');
   signal.addEventListener('abort', () => cancelled.resolve());
   yield { type: 'start', value: { sampleRateHz: job.sampleRateHz, contentType: 'audio/pcm', seed: job.seed ?? 5 } };
@@ -64,6 +66,12 @@ describe('POST /v1/audio/speech through the Worker', () => {
     expect(sound.length).toBe(3 * CHUNK);
     expect([sound[0], sound[CHUNK], sound.at(-1)]).toEqual([1, 2, 3]);
     expect(jobs.at(-1)).toMatchObject({ text: 'I paid five dollars.', speed: 1.5, voice: { kind: 'preset', name: 'a' } });
+  });
+
+  it("passes the caller's trace on to the node, and nothing that is none", async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    for (const given of [traceparent, 'not a trace']) await (await speak({ input: `Traced ${given.length}.`, voice: 'a', response_format: 'pcm' }, { headers: { 'content-type': 'application/json', traceparent: given } })).arrayBuffer();
+    expect(traces.slice(-2)).toEqual([traceparent, undefined]);
   });
 
   it('gives OpenAI events when asked to', async () => {
