@@ -10,12 +10,20 @@ export { TenantQuota } from '../../../edge/admit/quota-object.ts';
 
 /** Messages to objects since the isolate began. */
 let asked = 0;
+/** Streams of a tenant that hold a place: now, and at most so far. */
+const speaking = new Map<string, { readonly now: number; readonly most: number }>();
+
+function speaks(tenant: string, by: 1 | -1): void {
+  const { now, most } = speaking.get(tenant) ?? { now: 0, most: 0 };
+  speaking.set(tenant, { now: now + by, most: Math.max(most, now + by) });
+}
 
 export default {
   async fetch(request: Request, bindings: Env): Promise<Response> {
     const env = { ...bindings, TENANT: counted(bindings.TENANT) };
     const query = new URL(request.url).searchParams;
     if (query.has('messages')) return Response.json(asked);
+    if (query.has('speaking')) return Response.json(speaking.get(query.get('tenant') ?? 't') ?? { now: 0, most: 0 });
     const number = (name: string) => Number(query.get(name) ?? 0);
     const caller: Caller = { tenant: query.get('tenant') ?? 't', keyId: query.get('key') ?? 'k', kind: 'key', scopes: new Set(), plan: query.get('plan') ?? 'free', residency: (query.get('residency') ?? undefined) as Residency | undefined, bounds: undefined };
     const limits = new Headers();
@@ -31,9 +39,11 @@ export default {
         for (let i = 0; i < 1 + number('twice'); i++) await reservation.settle(ending);
         return new Response('', { headers: limits });
       }
+      speaks(caller.tenant, 1);
+      const held = { ...reservation, settle: (delivered: Parameters<typeof reservation.settle>[0]) => (speaks(caller.tenant, -1), reservation.settle(delivered)) };
       let taken = 0;
       const counter = { take: () => void (taken += 1), heard: (characters: number) => ({ characters: Math.ceil((characters * taken) / number('stream')), audioMs: taken * 1000, complete: taken === number('stream') }) };
-      const parts = settling(pieces(number('stream'), query.has('breaks')), reservation, counter);
+      const parts = settling(pieces(number('stream'), query.has('breaks')), held, counter);
       return new Response(
         new ReadableStream<Uint8Array>({
           async pull(controller) {
