@@ -6,14 +6,15 @@
  */
 import { join } from 'node:path';
 import type { Checkpoint, LanguageModelConfig } from '../checkpoint/types.ts';
+import { DECODING_LOOP_FILE, decodingLoopGraph } from './language-model-loop.ts';
 import { floatWeight, linear } from './layers/quantize.ts';
 import type { WeightFormat } from './layers/quantize.ts';
 import { qwen2Layers } from './layers/qwen2.ts';
-import type { Projection } from './layers/qwen2.ts';
+import type { CachePorts, Projection, Qwen2Outputs } from './layers/qwen2.ts';
 import type { Network, Precision } from './network.ts';
 import { Graph } from './onnx/graph.ts';
 import type { Value } from './onnx/graph.ts';
-import { writeModel } from './onnx/write.ts';
+import { writeModels } from './onnx/write.ts';
 
 /** Opened by tokens/. */
 export const LANGUAGE_MODEL_FILE = 'llm.onnx';
@@ -33,7 +34,12 @@ export function embeddingRows(config: LanguageModelConfig): { readonly text: num
 export const languageModel: Network = {
   stage: 'llm',
   precisions: ['int8', 'int4', 'fp32', 'fp16'],
-  write: (checkpoint, directory, precision) => writeModel(languageModelGraph(checkpoint, precision), join(directory, LANGUAGE_MODEL_FILE)),
+  write(checkpoint, directory, precision) {
+    writeModels([
+      { graph: languageModelGraph(checkpoint, precision), path: join(directory, LANGUAGE_MODEL_FILE) },
+      { graph: decodingLoopGraph(checkpoint, precision), path: join(directory, DECODING_LOOP_FILE) },
+    ]);
+  },
 };
 
 export type LanguageModelOptions = {
@@ -51,26 +57,13 @@ export type WeightFormats = { readonly layers: (layer: number, projection: Proje
  * before its rotation (its keys and values behind it).
  * The embedding table stays on disk, mapped: only rows that are used cost memory.
  */
-export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false, formats = FORMATS[precision](checkpoint.config.llm.layers) }: LanguageModelOptions = {}): Graph {
+export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false, formats }: LanguageModelOptions = {}): Graph {
   const config = checkpoint.config.llm;
-  const read = (name: string): Float32Array => checkpoint.llm.float32(name);
-  const activation = precision === 'fp16' ? 'float16' : 'float32';
+  const activation = activationOf(precision);
   const graph = new Graph('language-model');
   const ids = graph.input('ids', 'int64', ['B', 'T']);
-
-  const embeds = embed(graph, ids, { config, read, stored: precision === 'fp32' ? 'float32' : 'float16', activation });
-  const { normed, residuals, projected } = qwen2Layers(graph, embeds, {
-    shape: config,
-    prefix: 'llm.model.model.',
-    read,
-    activation,
-    format: formats.layers,
-    maxPositions: MAX_POSITIONS,
-  });
-  const last = graph.op('Gather', [normed, graph.ints(-1)], { axis: 1 });
-  const head = { name: 'llm_decoder', inputs: config.hiddenSize, outputs: config.speechVocabSize, weight: () => read('llm_decoder.weight'), bias: () => read('llm_decoder.bias') };
-  const logits = linear(graph, last, head, formats.head);
-  graph.output('logits', activation === 'float16' ? graph.op('Cast', [logits], { to: 1 }) : logits, 'float32', ['B', config.speechVocabSize]);
+  const { logits, embeds, normed, residuals, projected } = nextLogits(graph, ids, { checkpoint, precision, formats });
+  graph.output('logits', logits, 'float32', ['B', config.speechVocabSize]);
 
   const width = (config.heads + 2 * config.kvHeads) * config.headDim;
   for (const [layer, value] of projected.entries()) graph.output(`queries.${layer}`, graph.op('Gather', [value, graph.ints(-1)], { axis: 1 }), activation, ['B', width]);
@@ -82,6 +75,27 @@ export function languageModelGraph(checkpoint: Checkpoint, precision: Precision,
     graph.output('hidden_norm', normed, activation, shape);
   }
   return graph;
+}
+
+/** Type of activations and cache. */
+export function activationOf(precision: Precision): 'float32' | 'float16' {
+  return precision === 'fp16' ? 'float16' : 'float32';
+}
+
+export type NextLogits = Pick<Qwen2Outputs, 'normed' | 'residuals' | 'projected'> & { readonly logits: Value; readonly embeds: Value };
+
+/** ids (B, T) → logits (B, V) float32 of each row's last position, with the cache at `ports`. */
+export function nextLogits(graph: Graph, ids: Value, { checkpoint, precision, formats, ports }: { readonly checkpoint: Checkpoint; readonly precision: Precision; readonly formats?: WeightFormats | undefined; readonly ports?: CachePorts }): NextLogits {
+  const config = checkpoint.config.llm;
+  const read = (name: string): Float32Array => checkpoint.llm.float32(name);
+  const activation = activationOf(precision);
+  const { layers, head: headFormat } = formats ?? FORMATS[precision](config.layers);
+  const embeds = embed(graph, ids, { config, read, stored: precision === 'fp32' ? 'float32' : 'float16', activation });
+  const { normed, residuals, projected } = qwen2Layers(graph, embeds, { shape: config, prefix: 'llm.model.model.', read, activation, format: layers, maxPositions: MAX_POSITIONS, ports });
+  const last = graph.op('Gather', [normed, graph.ints(-1)], { axis: 1 });
+  const head = { name: 'llm_decoder', inputs: config.hiddenSize, outputs: config.speechVocabSize, weight: () => read('llm_decoder.weight'), bias: () => read('llm_decoder.bias') };
+  const scores = linear(graph, last, head, headFormat);
+  return { logits: activation === 'float16' ? graph.op('Cast', [scores], { to: 1 }) : scores, embeds, normed, residuals, projected };
 }
 
 /**

@@ -17,6 +17,7 @@ export type Device = 'cpu' | 'cuda' | 'tensorrt';
 /** A tensor in host memory, row-major. float16 is `Float16Array`; int64 is `BigInt64Array`. */
 export type Tensor =
   | { readonly type: 'float32'; readonly dims: readonly number[]; readonly data: Float32Array }
+  | { readonly type: 'float64'; readonly dims: readonly number[]; readonly data: Float64Array }
   | { readonly type: 'float16'; readonly dims: readonly number[]; readonly data: Float16Array }
   | { readonly type: 'int64'; readonly dims: readonly number[]; readonly data: BigInt64Array }
   | { readonly type: 'int32'; readonly dims: readonly number[]; readonly data: Int32Array }
@@ -116,7 +117,7 @@ function toOrt(tensor: Tensor): ort.Tensor {
   return made;
 }
 
-const TYPES = new Set(['float32', 'float16', 'int64', 'int32', 'uint8', 'bool']);
+const TYPES = new Set(['float32', 'float64', 'float16', 'int64', 'int32', 'uint8', 'bool']);
 
 function fromOrt(values: ort.InferenceSession.OnnxValueMapType): Record<string, Tensor> {
   return Object.fromEntries(

@@ -33,7 +33,19 @@ export type Qwen2Options = {
   readonly format: (layer: number, projection: Projection) => WeightFormat;
   /** Rows of the rotary table: no sequence may be longer. */
   readonly maxPositions: number;
+  /** Where lengths and cache come from and go to; inputs and outputs of the graph unless said. */
+  readonly ports?: CachePorts | undefined;
 };
+
+/** `lengths` (B) int32, `total` () int32; `past` (B, kvHeads, P, headDim) of a layer, and `present`, told what it becomes. */
+export type CachePorts = {
+  readonly lengths: Value;
+  readonly total: Value;
+  readonly past: (layer: number, part: 'key' | 'value') => Value;
+  readonly present: (layer: number, part: 'key' | 'value', value: Value) => void;
+};
+
+const PARTS = ['key', 'value'] as const;
 
 export type Qwen2Outputs = {
   /** (B, T, hidden) after the final norm: `hidden_states[-1]` of transformers. */
@@ -51,8 +63,7 @@ export type Qwen2Outputs = {
  */
 export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen2Outputs {
   const { shape, prefix, activation, read } = options;
-  const lengths = graph.input('seqlens_k', 'int32', ['B']);
-  const total = graph.input('total_length', 'int32', []);
+  const { lengths, total, past, present: keep } = options.ports ?? graphPorts(graph, options);
   const [cos, sin] = rotaryTables(graph, options);
   const norm = (name: string): Value => floatWeight(graph, `${prefix}${name}.weight`, { shape: [shape.hiddenSize], type: activation, values: () => read(`${prefix}${name}.weight`) });
 
@@ -63,7 +74,7 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
   for (let layer = 0; layer < shape.layers; layer += 1) {
     const project = (input: Value, part: string, projections: readonly [Projection, ...Projection[]]): Value => linear(graph, input, packed(options, `${base}${part}.`, projections), options.format(layer, projections[0]));
     const base = `layers.${layer}.`;
-    const cache = ['key', 'value'].map((part) => graph.input(`past.${layer}.${part}`, activation, ['B', shape.kvHeads, 'P', shape.headDim]));
+    const cache = PARTS.map((part) => past(layer, part));
     const qkv = project(normed, 'self_attn', ['q_proj', 'k_proj', 'v_proj']);
     projected.push(qkv);
     const [mixed, ...present] = graph.ops(
@@ -73,7 +84,7 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
       { num_heads: shape.heads, kv_num_heads: shape.kvHeads, do_rotary: 1, rotary_interleaved: 0, scale: { float: 1 / Math.sqrt(shape.headDim) } },
       { domain: MICROSOFT, name: `${prefix}${base}attention` },
     ) as [Value, Value, Value];
-    for (const [index, part] of ['key', 'value'].entries()) graph.output(`present.${layer}.${part}`, present[index]!, activation, ['B', shape.kvHeads, 'P', shape.headDim]);
+    for (const [index, part] of PARTS.entries()) keep(layer, part, present[index]!);
     const attended = project(mixed, 'self_attn', ['o_proj']);
     [normed, residual] = addAndNorm(graph, [attended, residual, norm(`${base}post_attention_layernorm`)], shape.rmsNormEps);
 
@@ -85,6 +96,16 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
     residuals.push(residual);
   }
   return { normed, residuals, projected };
+}
+
+function graphPorts(graph: Graph, { shape, activation }: Qwen2Options): CachePorts {
+  const size = ['B', shape.kvHeads, 'P', shape.headDim];
+  return {
+    lengths: graph.input('seqlens_k', 'int32', ['B']),
+    total: graph.input('total_length', 'int32', []),
+    past: (layer, part) => graph.input(`past.${layer}.${part}`, activation, size),
+    present: (layer, part, value) => graph.output(`present.${layer}.${part}`, value, activation, size),
+  };
 }
 
 /** Returns [rms(a + b)·weight, a + b]. */

@@ -14,6 +14,7 @@ export const DATA_TYPE = {
   int64: 7,
   bool: 9,
   float16: 10,
+  float64: 11,
   uint4: 21,
   int4: 22,
 } as const;
@@ -57,11 +58,16 @@ export class Graph {
   #counter = 0;
   #prefix: string;
   #constants = new Map<string, Value>();
+  readonly #weightsOf: Graph;
 
-  /** `parent` makes a body for Loop, Scan or If: it may use every value of its parent, and its own names stay distinct. */
-  constructor(name: string, parent?: Graph) {
+  /**
+   * `parent` makes a body for Loop, Scan or If: it may use every value of its parent, and its own names stay distinct.
+   * `weightsIn`: the graph that gets the body's named weights, so that a network is written there as it is elsewhere.
+   */
+  constructor(name: string, parent?: Graph, { weightsIn }: { readonly weightsIn?: Graph } = {}) {
     this.name = name;
     this.#prefix = parent ? `${parent.#prefix}${name}/` : '';
+    this.#weightsOf = weightsIn ?? this;
   }
 
   input(name: string, type: DataType, shape: readonly Dimension[]): Value {
@@ -92,7 +98,8 @@ export class Graph {
 
   /** A named initializer whose bytes are produced when the file is written. The same name twice is the same weight. */
   weight(name: string, type: DataType, shape: readonly number[], bytes: () => Uint8Array): Value {
-    if (!this.weights.has(name)) this.weights.set(name, { name, type, shape, bytes });
+    const { weights } = this.#weightsOf;
+    if (!weights.has(name)) weights.set(name, { name, type, shape, bytes });
     return name;
   }
 
@@ -115,10 +122,16 @@ export class Graph {
     return this.#constant(`float32[${shape}]:${list}`, 'float32', shape, () => bytesOf(Float32Array.from(list)));
   }
 
+  /** The constant true. */
+  truth(): Value {
+    return this.#constant('true', 'bool', [], () => Uint8Array.of(1));
+  }
+
   #constant(key: string, type: DataType, shape: readonly number[], bytes: () => Uint8Array): Value {
     let name = this.#constants.get(key);
     if (name === undefined) {
-      name = this.weight(`${this.#prefix}const_${this.#constants.size}`, type, shape, bytes);
+      name = `${this.#prefix}const_${this.#constants.size}`;
+      this.weights.set(name, { name, type, shape, bytes });
       this.#constants.set(key, name);
     }
     return name;

@@ -157,7 +157,7 @@ function wholeBytes(weight: Weight): Uint8Array {
   return bytes;
 }
 
-const BITS = { float32: 32, uint8: 8, int8: 8, int32: 32, int64: 64, bool: 8, float16: 16, uint4: 4, int4: 4 } as const;
+const BITS = { float32: 32, uint8: 8, int8: 8, int32: 32, int64: 64, bool: 8, float16: 16, float64: 64, uint4: 4, int4: 4 } as const;
 
 function byteLength(weight: Weight): number {
   const count = weight.shape.reduce((product, size) => product * size, 1);
