@@ -61,7 +61,7 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
   const startMs = Date.now();
   const { request, warnings } = parseSpeech(body);
   withinBounds(caller, { voice: request.reference ? undefined : request.voice, characters: request.input.length });
-  const { text, warnings: aboutText } = readText(request);
+  const { text, breaks, warnings: aboutText } = readText(request);
   const characters = text.length;
   // before the voice: a clip that nobody has room for is not computed either
   const reservation = await reserve({ caller, requestId, characters, env, once, limits });
@@ -71,7 +71,7 @@ export async function speak(body: unknown, { requestId, caller, env, signal, reg
     signal.addEventListener('abort', () => gone.abort(signal.reason), { once: true });
     if (signal.aborted) gone.abort(signal.reason);
     const about = { leave: () => gone.abort(), request, characters, warnings: [...warnings, ...aboutText, ...voice.warnings] };
-    const job = toJob(request, { text, voice: voice.job, id: requestId, tenant: caller.tenant });
+    const job = toJob(request, { text, breaks, voice: voice.job, id: requestId, tenant: caller.tenant });
     const shelf = keep && request.cache ? shelfOf(caller, env) : undefined;
     const key = shelf && (await resultKey({ ...job, tenant: caller.tenant, voice: voice.contentKey }));
     const stored = shelf && key && (await find(shelf, key));
@@ -103,11 +103,12 @@ function wantedVoice({ voice, reference }: SpeechRequest): WantedVoice {
   return reference ? { audio: reference.audio, transcript: reference.text, consent: reference.consent } : { name: voice ?? 'default' };
 }
 
-function toJob(request: SpeechRequest, { text, voice, id, tenant }: { readonly text: string; readonly voice: JobVoice; readonly id: string; readonly tenant: string }): Job {
+function toJob(request: SpeechRequest, { text, breaks, voice, id, tenant }: Pick<Job, 'text' | 'breaks' | 'id'> & { readonly voice: JobVoice; readonly tenant: string }): Job {
   return jobSchema.parse({
     version: 1,
     id,
     text,
+    breaks,
     voice,
     mode: request.mode,
     instruction: request.instructions,

@@ -5,7 +5,7 @@
 import { basename } from 'node:path';
 import { randomInt } from 'node:crypto';
 import { CosyError } from '../shared/errors/index.ts';
-import type { JobVoice, Mode } from '../shared/contract/job.ts';
+import type { Job, JobVoice, Mode } from '../shared/contract/job.ts';
 import { openCheckpoint } from './checkpoint/index.ts';
 import type { Checkpoint } from './checkpoint/types.ts';
 import { chosenPrecisions, convertCheckpoint } from './graphs/convert.ts';
@@ -42,6 +42,8 @@ export type EngineSettings = {
 export type EngineRequest = {
   /** Speakable; in pieces it is spoken while it arrives. */
   readonly text: string | AsyncIterable<TextPiece>;
+  /** Silence behind `at` characters of a text that is whole. */
+  readonly breaks?: Job['breaks'];
   /** For text in pieces. */
   readonly limits?: SourceLimits | undefined;
   /** Whose clips are whose: equal clips of two tenants are two voices. */
@@ -168,8 +170,8 @@ class ThreadedEngine implements Engine {
     const voice = await this.#prepare(request.voice, request.tenant, signal);
     trace.add('voice', performance.now() - startMs);
     const stages = { text, speaksPieces: textFrontEnd === 'qwen', ...this.#threads, sampleRateHz: this.sampleRateHz, blockTokens: flow.encoder.chunkTokens };
-    const { mode, instruction, language, speed, steps, streaming, limits, resume } = request;
-    yield* synthesize({ text: request.text, limits, resume, voice, mode, instruction, language, seeds, speed, steps, streaming }, stages, trace, signal);
+    const { mode, instruction, language, speed, steps, streaming, limits, resume, breaks } = request;
+    yield* synthesize({ text: request.text, breaks, limits, resume, voice, mode, instruction, language, seeds, speed, steps, streaming }, stages, trace, signal);
   }
 
   convert(request: ConvertRequest, signal: AbortSignal): Speech {

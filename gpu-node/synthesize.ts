@@ -25,12 +25,14 @@ import { voiceInBlocks, voiceWhole } from './schedule/voicing.ts';
 import { wordTimes } from './schedule/word-times.ts';
 import type { WordSource, WordTime } from './schedule/word-times.ts';
 import type { TextFrontEnd } from './text/index.ts';
-import { Joiner } from './wave/index.ts';
+import { Joiner, concatenate, silence } from './wave/index.ts';
 
 /** What one request says, in this stage's own terms. */
 export type SpeakRequest = {
   /** Speakable text; normalization has happened. In pieces: it is spoken while it arrives. */
   readonly text: string | AsyncIterable<TextPiece>;
+  /** Silence behind `at` characters, in milliseconds; only for a text that is whole. */
+  readonly breaks?: readonly { readonly at: number; readonly ms: number }[] | undefined;
   readonly limits?: SourceLimits | undefined;
   readonly voice: PreparedVoice;
   readonly mode: Mode | undefined;
@@ -96,13 +98,15 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, trace: 
       }
       const rest = joiner.push(new Float32Array(0), { end: true });
       samples += rest.length;
-      playback.sent(rest.length);
       const { words, source: wordSource } = wordTimes(sentence.words, sentence.said.alignment, { from, to: samples, pause: samples - from - kept, removed }, stages.sampleRateHz);
       trace.words[wordSource] = (trace.words[wordSource] ?? 0) + words.length;
       trace.trimmedMs.lead += (1000 * removed.lead) / stages.sampleRateHz;
       trace.trimmedMs.tail += (1000 * removed.tail) / stages.sampleRateHz;
       if (kept === 0) trace.guards.push('inaudible');
-      yield { samples: rest, speechTokens: sentenceEnd(samples), words, wordSource };
+      const pause = silence(sentence.breakMs, stages.sampleRateHz);
+      samples += pause.length;
+      playback.sent(rest.length + pause.length);
+      yield { samples: concatenate([rest, pause]), speechTokens: sentenceEnd(samples), words, wordSource };
     }
     if (samples === 0) throw new CosyError('generation_failed', 'The voice stayed silent: try again with another seed.');
   } finally {

@@ -5,7 +5,7 @@
 import type { Job } from '../../shared/contract/job.ts';
 
 /** All that decides a sound. */
-export type SoundIdentity = Pick<Job, 'mode' | 'instruction' | 'language' | 'format' | 'sampleRateHz' | 'speed' | 'volume' | 'seed' | 'streaming'> & {
+export type SoundIdentity = Pick<Job, 'breaks' | 'mode' | 'instruction' | 'language' | 'format' | 'sampleRateHz' | 'speed' | 'volume' | 'seed' | 'streaming'> & {
   readonly tenant: string;
   /** `ResolvedVoice.contentKey`: another recording, and another revision of the model that speaks it, is another one. */
   readonly voice: string;
@@ -20,9 +20,9 @@ export type ResultKey = { readonly path: string; readonly voicePath: string; rea
  * A request without a seed gets one derived from everything else, so equal requests are equal sounds, kept or not. Who wants
  * another reading sends a seed, or opts out of results (then the node draws one).
  */
-export async function resultKey({ tenant, voice, text, mode, instruction, language, format, sampleRateHz, speed, volume, streaming, seed }: SoundIdentity): Promise<ResultKey> {
+export async function resultKey({ tenant, voice, text, breaks, mode, instruction, language, format, sampleRateHz, speed, volume, streaming, seed }: SoundIdentity): Promise<ResultKey> {
   // an array in JSON says where each field ends, so no two lists of fields give the same bytes
-  const fields = ['cosyvoice result 1', tenant, voice, text, mode ?? null, instruction ?? null, language ?? null, format, sampleRateHz, speed, volume, streaming];
+  const fields = ['cosyvoice result 2', tenant, voice, text, breaks ?? null, mode ?? null, instruction ?? null, language ?? null, format, sampleRateHz, speed, volume, streaming];
   const [plain, voicePath] = await Promise.all([digest(fields), voicePrefix(tenant, voice)]);
   const chosen = seed ?? new DataView(plain).getUint32(0);
   return { path: `${voicePath}${toHex(await digest([toHex(plain), chosen]))}`, voicePath, seed: chosen };

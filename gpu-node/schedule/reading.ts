@@ -14,6 +14,8 @@ export type Reading = {
   readonly pieces: AsyncIterable<readonly number[]> | undefined;
   /** A resumed sentence goes on as it was read. */
   readonly secondTry: boolean;
+  /** Silence behind it that the text asks for. */
+  readonly breakMs: number;
   /** Of its text; grows while `pieces` arrive. */
   readonly words: readonly Word[];
   /** Filled in with the last token: where the model's attention says that the text was said. */

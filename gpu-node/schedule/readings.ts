@@ -11,6 +11,8 @@ import type { Word } from './word-times.ts';
 export type ReadingsOptions = {
   /** Speakable; normalization has happened. */
   readonly text: string | AsyncIterable<TextPiece>;
+  /** Silence behind `at` characters of a text that is whole; ascending. */
+  readonly breaks?: readonly { readonly at: number; readonly ms: number }[] | undefined;
   readonly language: string | undefined;
   /** What stands before the text in the language model's input. */
   readonly prompt: { readonly promptTextIds: readonly number[]; readonly promptSpeechTokens: readonly number[] };
@@ -32,21 +34,33 @@ export async function* readings(options: ReadingsOptions): AsyncGenerator<Readin
   if (typeof text !== 'string' && resume) throw new CosyError('invalid_value', 'A request whose text arrives in pieces cannot be resumed: send the whole text.', { param: 'resume' });
   let count = 0;
   const source = typeof text === 'string' ? whole(options, text) : options.speaksPieces ? byTurns(options, limited(text, limits, signal)) : bySentence(options, limited(text, limits, signal));
-  for await (const { textIds, pieces, words } of source) {
+  for await (const { textIds, pieces, words, breakMs = 0 } of source) {
     const index = count++;
     if (resume && index < resume.sentences) continue;
     const current = resume?.sentences === index ? resume : undefined;
-    yield { index, pieces, words, said: {}, secondTry: current?.secondTry ?? false, request: { ...options.prompt, textIds, previousTokens: current?.tokens } };
+    yield { index, pieces, words, breakMs, said: {}, secondTry: current?.secondTry ?? false, request: { ...options.prompt, textIds, previousTokens: current?.tokens } };
   }
   if (count === 0) throw new CosyError('input_empty', 'The text has nothing that can be spoken: give at least one word.');
 }
 
-type Input = { readonly textIds: readonly number[]; readonly words: readonly Word[]; readonly pieces?: AsyncIterable<readonly number[]> };
+type Input = { readonly textIds: readonly number[]; readonly words: readonly Word[]; readonly breakMs?: number; readonly pieces?: AsyncIterable<readonly number[]> };
 
-async function* whole({ frontEnd, language, speaksPieces }: ReadingsOptions, text: string): AsyncGenerator<Input> {
+/** A break ends a sentence; the silence belongs to the sentence before it, so none stands before the first. */
+async function* whole(options: ReadingsOptions, text: string): AsyncGenerator<Input> {
+  let from = 0;
+  for (const { at, ms } of [...(options.breaks ?? []), { at: text.length, ms: 0 }]) {
+    const inputs = inputsOf(options, text.slice(from, at));
+    yield* inputs.slice(0, -1);
+    const last = inputs.at(-1);
+    if (last) yield { ...last, breakMs: ms };
+    from = Math.max(from, at);
+  }
+}
+
+function inputsOf({ frontEnd, language, speaksPieces }: ReadingsOptions, text: string): Input[] {
   const sentences = frontEnd.segments(text, language);
   const words = wordsBySentence(text, sentences, speaksPieces ? (before) => frontEnd.tokenizer.encode(before).length : undefined);
-  for (const [i, { ids }] of sentences.entries()) yield { textIds: ids, words: words[i] ?? [] };
+  return sentences.map(({ ids }, i) => ({ textIds: ids, words: words[i] ?? [] }));
 }
 
 async function* bySentence(options: ReadingsOptions, source: AsyncIterable<TextPiece>): AsyncGenerator<Input> {

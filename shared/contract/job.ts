@@ -13,6 +13,10 @@ export const voiceSchema = z.discriminatedUnion('kind', [
 export const MODES = ['sft', 'zero_shot', 'cross_lingual', 'instruct'] as const;
 export type Mode = (typeof MODES)[number];
 
+/** As Alibaba's and Azure's SSML allow them, roughly; more silence is no speech. */
+const MAX_BREAK_MS = 20_000;
+const MAX_BREAKS = 1000;
+
 /** Two hours of speech. */
 const MAX_RESUME_TOKENS = 200_000;
 
@@ -20,6 +24,8 @@ export const jobSchema = z.object({
   version: z.literal(1),
   id: z.string().min(1).max(200),
   text: z.string().min(1).max(MAX_TEXT_CHARACTERS),
+  /** Silence that the text asks for: behind `at` characters of it. Ascending. */
+  breaks: z.array(z.object({ at: z.int().min(0), ms: z.int().min(1).max(MAX_BREAK_MS) })).max(MAX_BREAKS).optional(),
   voice: voiceSchema,
   /** Derived from voice and instruction when absent. */
   mode: z.enum(MODES).optional(),

@@ -50,6 +50,7 @@ describe('a stream that survives its node', () => {
     ['in blocks', { streaming: true, sampleRateHz: 24000 }, [2, 5, 8]],
     ['in blocks at 44.1 kHz, faster', { streaming: true, sampleRateHz: 44100, speed: 1.3 }, [6]],
     ['whole sentences at 16 kHz', { streaming: false, sampleRateHz: 16000 }, [4]],
+    ['with a break inside and one at the end', { streaming: true, sampleRateHz: 24000, breaks: [{ at: 6, ms: 300 }, { at: TEXT.length, ms: 200 }] }, [3, 6]],
   ] as const)('goes on at the sample where the other one stopped, %s', async (_, job, seams) => {
     const whole = await receive(frames(first, { ...job, seed: 5 }));
     for (const seam of seams) {
@@ -64,6 +65,17 @@ describe('a stream that survives its node', () => {
       // both together are the tokens of an uninterrupted run, so a third node could go on too
       expect([...begun.tokens, ...rest.tokens]).toEqual(whole.tokens);
     }
+  });
+
+  it('is silent as long as the text asks for', async () => {
+    const plain = await receive(frames(first, { seed: 5, streaming: false }));
+    const at = TEXT.indexOf(' And');
+    const broken = await receive(frames(first, { seed: 5, streaming: false, breaks: [{ at, ms: 1500 }] }));
+    expect(broken.samples.length - plain.samples.length).toBe(1.5 * 24000);
+    let longest = 0;
+    let run = 0;
+    for (const sample of broken.samples) longest = Math.max(longest, (run = sample === 0 ? run + 1 : 0));
+    expect(longest).toBeGreaterThanOrEqual(1.5 * 24000);
   });
 
   it('misses no sample at a sentence’s end, where the resampler held the last of its fade-out', async () => {

@@ -68,6 +68,15 @@ describe('POST /v1/audio/speech through the Worker', () => {
     expect(jobs.at(-1)).toMatchObject({ text: 'I paid five dollars.', speed: 1.5, voice: { kind: 'preset', name: 'a' } });
   });
 
+  it('reads SSML: words, pronunciations and breaks; what it cannot do it says', async () => {
+    const response = await speak({ input: '<speak>At <say-as interpret-as="digits">12</say-as>.<break time="1s"/> Then <prosody rate="fast">Rao</prosody>.</speak>', input_type: 'ssml', pronunciations: [{ text: 'Rao', reading: 'Row' }], voice: 'a', response_format: 'pcm' });
+    expect(response.headers.get('x-warnings')).toMatch(/rate within the text has no effect/);
+    await response.arrayBuffer();
+    const job = jobs.at(-1);
+    expect(job?.text).toMatch(/^At one two\.\s+Then Row\s*\.$/);
+    expect(job?.breaks).toEqual([{ at: 'At one two.'.length, ms: 1000 }]);
+  });
+
   it("passes the caller's trace on to the node, and nothing that is none", async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
     for (const given of [traceparent, 'not a trace']) await (await speak({ input: `Traced ${given.length}.`, voice: 'a', response_format: 'pcm' }, { headers: { 'content-type': 'application/json', traceparent: given } })).arrayBuffer();

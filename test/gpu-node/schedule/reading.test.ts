@@ -21,7 +21,7 @@ function scripted(answers: readonly (readonly TokenBatch[])[]): { readonly token
   return { tokens: tokens as unknown as Thread<TokenMethods>, seeds };
 }
 
-const sentence = (index: number, secondTry = false): Reading => ({ index, pieces: undefined, secondTry, words: [], said: {}, request: { promptTextIds: [], promptSpeechTokens: [], textIds: [1] } });
+const sentence = (index: number, secondTry = false): Reading => ({ index, pieces: undefined, secondTry, breakMs: 0, words: [], said: {}, request: { promptTextIds: [], promptSpeechTokens: [], textIds: [1] } });
 const looped: TokenBatch[] = [{ tokens: [1, 1], rows: 1 }, { tokens: [1], rows: 1, end: 'loop' }];
 const good: TokenBatch[] = [{ tokens: [4, 5], rows: 2, end: 'stop' }];
 const nothing: TokenBatch[] = [{ tokens: [], rows: 1, end: 'stop' }];
