@@ -25,7 +25,7 @@ export function idempotent(maxBytes: number): MiddlewareHandler<EdgeContext> {
     if (!/^[\x20-\x7e]{1,255}$/.test(given)) throw new CosyError('invalid_value', 'Idempotency-Key must be 1 to 255 plain characters.', { param: 'Idempotency-Key' });
     const body = await readBody(c.req.raw, maxBytes);
     const hash = await bodyHash(body, c.req.header('content-type') ?? '');
-    c.req.raw = new Request(c.req.raw, { body, signal: c.req.raw.signal });
+    c.req.raw = new Request(c.req.raw, { method: 'POST', body, signal: c.req.raw.signal });
     const key = `POST ${c.req.path} ${given}`;
     const begun = await tenantObject(c.env, c.get('caller')).begin(key, hash);
     if (begun.state === 'reused') throw new CosyError('idempotency_key_reused', 'This Idempotency-Key was used for another request within the last day: take a new one for each request.', { param: 'Idempotency-Key' });

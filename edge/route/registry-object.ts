@@ -42,7 +42,12 @@ export class NodeRegistry extends DurableObject<Env> {
     this.#sql.exec(
       `INSERT INTO nodes (instance, url, sequence, since_ms, seen_ms, gone_ms, heartbeat) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)
        ON CONFLICT (instance) DO UPDATE SET url = ?2, sequence = ?3, seen_ms = ?4, gone_ms = ?5, heartbeat = ?6 WHERE ?3 > sequence`,
-      ...[instance, url, sequence, nowMs, nowMs + MISSED_PERIODS * periodMs, JSON.stringify(heartbeat)],
+      instance,
+      url,
+      sequence,
+      nowMs,
+      nowMs + MISSED_PERIODS * periodMs,
+      JSON.stringify(heartbeat),
     );
     return 'ok';
   }
