@@ -10,6 +10,7 @@ import { keyOperations, keys } from './api/keys.ts';
 import { modelOperations, models } from './api/models.ts';
 import { heartbeats, nodeOperations, nodes, regions } from './api/nodes.ts';
 import { problem } from './api/problem.ts';
+import { resultOperations, results } from './api/results.ts';
 import { socketOperations, speechSocket } from './api/socket.ts';
 import { audit, tenantOperations, tenants } from './api/tenants.ts';
 import { text, textOperations } from './api/text.ts';
@@ -52,6 +53,7 @@ app.use('/v1/*', async (c, next) => {
 
 app.route('/v1/audio/speech/ws', speechSocket);
 app.route('/v1/audio/speech', speech);
+app.route('/v1/audio/results', results);
 app.route('/v1/audio/jobs', jobs);
 app.route('/downloads', downloads);
 app.route('/v1/audio/voices', voices);
@@ -65,7 +67,7 @@ app.route('/v1/audit', audit);
 app.route('/v1/usage', usage);
 app.route('/v1/regions', regions);
 app.route('/v1/nodes', nodes);
-app.route('/', docs([...speechOperations, ...socketOperations, ...voiceOperations, ...consentOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
+app.route('/', docs([...speechOperations, ...socketOperations, ...resultOperations, ...voiceOperations, ...consentOperations, ...jobOperations, ...textOperations, ...modelOperations, ...keyOperations, ...tokenOperations, ...tenantOperations, ...usageOperations, ...nodeOperations, ...docsOperations]));
 
 app.notFound((c) => problem(new CosyError('not_found', `There is no ${c.req.method} ${c.req.path}.`), c.get('requestId')));
 app.onError((error, c) => problem(error, c.get('requestId')));
