@@ -72,7 +72,7 @@ export class PiecesSpeech {
       const voice = await resolveVoice({ name: this.#delivery.voice ?? 'default' }, { caller, requestId, env, ask: asking({ caller, region, env }) });
       this.#reservation = await reserve({ caller, requestId, characters: BLOCK_CHARACTERS, env });
       const job = { ...toJob(this.#delivery, requestId, caller.tenant), voice: voice.job };
-      const route = { job, withPrompt: voice.withPrompt, region: region ?? homeRegion(env), residency: caller.residency, env, signal: this.#cancel.signal };
+      const route = { job, withPrompt: voice.withPrompt, modelRevision: voice.modelRevision, region: region ?? homeRegion(env), residency: caller.residency, env, signal: this.#cancel.signal };
       for await (const frame of routePieces(route, { attach: (send) => this.#attach(send) })) {
         if (frame.type === 'start') listener = new Listener(frame.value);
         if (frame.type === 'tokens' || frame.type === 'error') continue;

@@ -13,7 +13,7 @@ import type { AskNode } from './voices/announced.ts';
 import type { ResolvedVoice } from './voices/resolve.ts';
 
 export type PlaceContext = {
-  readonly voice: Pick<ResolvedVoice, 'withPrompt'>;
+  readonly voice: Pick<ResolvedVoice, 'withPrompt' | 'modelRevision' | 'remade'>;
   readonly caller: Pick<Caller, 'residency'>;
   /** Where the caller is; absent: where this Worker is. */
   readonly region?: Region | undefined;
@@ -29,7 +29,7 @@ export type PlacedJob = Pick<RoutedJob, 'node' | 'region' | 'attempts' | 'routeM
 /** Throws as `routeJob`, and in the middle as `survive`. */
 export async function placeJob(job: Job, { voice, caller, region, traceparent, env, signal }: PlaceContext): Promise<PlacedJob> {
   const untilMs = job.deadlineMs === undefined ? undefined : Date.now() + job.deadlineMs;
-  const request = { withPrompt: voice.withPrompt, region: region ?? homeRegion(env), residency: caller.residency, traceparent, env, signal };
+  const request = { withPrompt: voice.withPrompt, modelRevision: voice.modelRevision, remade: voice.remade, region: region ?? homeRegion(env), residency: caller.residency, traceparent, env, signal };
   const routed = await routeJob({ ...request, job });
   const frames = survive(routed, {
     format: job.format,

@@ -62,7 +62,7 @@ export async function serve(settings: ServeSettings): Promise<Running> {
     {
       run,
       voices: () => engine.voices(),
-      health: () => ({ status: admission.closed ? 'draining' : 'ok', model: engine.modelName, running: admission.running, waiting: admission.waiting, estimatedWaitMs: Math.round(admission.estimatedWaitMs), firstAudioMs: firstAudioMs() }),
+      health: () => ({ status: admission.closed ? 'draining' : 'ok', model: engine.modelName, modelRevision: engine.modelRevision, running: admission.running, waiting: admission.waiting, estimatedWaitMs: Math.round(admission.estimatedWaitMs), firstAudioMs: firstAudioMs() }),
       metrics: async () => metrics.text(await engine.stats(), spans?.dropped),
     },
     new SignatureVerifier(keys),
@@ -85,6 +85,7 @@ export async function serve(settings: ServeSettings): Promise<Running> {
     device: settings.device,
     release: packageFile.version,
     models: [engine.modelName],
+    modelRevision: engine.modelRevision,
     presets: engine.voices().map(({ name }) => name).slice(0, 512),
     running: admission.running,
     waiting: admission.waiting,

@@ -4,7 +4,7 @@ import { REGIONS } from '../../shared/contract/heartbeat.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import type { Residency } from '../caller.ts';
 import type { Env } from '../env.ts';
-import { choose } from './choose.ts';
+import { choose, prevailingFirst } from './choose.ts';
 import type { KnownNode } from './choose.ts';
 import { nodesOf } from './directory.ts';
 import { regionsFor } from './regions.ts';
@@ -23,8 +23,9 @@ const WORK_MS = 60_000;
 export async function askNode(request: NodeRequest, { env, signal, region, residency }: AskContext): Promise<Response> {
   const nodes: KnownNode[] = (await Promise.all(regionsFor(region, residency).map((one) => nodesOf(one, env)))).flat();
   const byRegion = regionsFor(region, residency).flatMap((one) => choose(nodes.filter((node) => node.region === one), ANY, { standings }));
+  const order = new Map(prevailingFirst(byRegion.map(({ node }) => node)).map((node, i) => [node.url, i]));
   let refusal: CosyError | undefined;
-  for (const { node, promisedMs } of byRegion.slice(0, MAX_ATTEMPTS)) {
+  for (const { node, promisedMs } of byRegion.toSorted((a, b) => (order.get(a.node.url) ?? 0) - (order.get(b.node.url) ?? 0)).slice(0, MAX_ATTEMPTS)) {
     const course = standings.begin(node.url, promisedMs);
     const limit = limitOf(request);
     try {

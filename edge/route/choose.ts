@@ -13,6 +13,8 @@ export type KnownNode = {
   /** Zero for one that does not say. */
   readonly firstAudioMs: number;
   readonly draining: boolean;
+  /** Of the model; undefined: it does not say. */
+  readonly modelRevision?: string | undefined;
   /** Empty: it does not say. */
   readonly presets: readonly string[];
   readonly warmVoices: ReadonlySet<string>;
@@ -20,8 +22,8 @@ export type KnownNode = {
   readonly heartbeat: Heartbeat | undefined;
 };
 
-/** What a job needs. `warmKey`: of its voice; `preset`: its speaker, when it is one of the checkpoint's. */
-export type Wanted = { readonly warmKey: string | undefined; readonly preset: string | undefined; readonly avoid: ReadonlySet<string> };
+/** What a job needs. `warmKey`: of its voice; `preset`: its speaker, when it is one of the checkpoint's; `modelRevision`: with which its prompt was made. */
+export type Wanted = { readonly warmKey: string | undefined; readonly preset: string | undefined; readonly modelRevision?: string | undefined; readonly avoid: ReadonlySet<string> };
 
 /** A node, and what is expected of it. */
 export type Choice = { readonly node: KnownNode; readonly expectedMs: number; readonly promisedMs: number };
@@ -36,7 +38,7 @@ export type ChooseContext = { readonly standings: Standings; readonly random?: (
 /** First the node to try, then the others from the quickest on. Nodes that drain, rest or have an open breaker are left out. */
 export function choose(nodes: readonly KnownNode[], wanted: Wanted, { standings, random = Math.random }: ChooseContext): Choice[] {
   const able = nodes.filter((node) => !node.draining && !wanted.avoid.has(node.url) && standings.standing(node.url) === 'closed');
-  const choices = withVoice(able, wanted.preset).map((node) => rated(node, wanted, standings)).toSorted((a, b) => a.expectedMs - b.expectedMs);
+  const choices = withVoice(able, wanted).map((node) => rated(node, wanted, standings)).toSorted((a, b) => a.expectedMs - b.expectedMs);
   const one = pick(choices, random);
   const other = pick(choices.filter((choice) => choice !== one), random);
   const warm = pick(choices.filter(({ node }) => isWarm(node, wanted)), random);
@@ -50,11 +52,22 @@ export function chooseTroubled(nodes: readonly KnownNode[], wanted: Wanted, { st
   return [...those('resting').toSorted((a, b) => a.expectedMs - b.expectedMs), ...[...those('probe'), ...those('open')].slice(0, 1)];
 }
 
-/** Those that list the speaker; all when none does, for then a node's own answer says best what is wrong. */
-function withVoice(nodes: readonly KnownNode[], preset: string | undefined): readonly KnownNode[] {
-  if (preset === undefined) return nodes;
-  const having = nodes.filter(({ presets }) => presets.length === 0 || presets.includes(preset));
+/** Those that list the speaker, or have the prompt's model; all when none does, for then a node's own answer says best what is wrong. */
+function withVoice(nodes: readonly KnownNode[], { preset, modelRevision }: Wanted): readonly KnownNode[] {
+  const having = nodes.filter((node) => (preset === undefined || node.presets.length === 0 || node.presets.includes(preset)) && isOf(node, modelRevision));
   return having.length > 0 ? having : nodes;
+}
+
+function isOf(node: KnownNode, modelRevision: string | undefined): boolean {
+  return modelRevision === undefined || node.modelRevision === undefined || node.modelRevision === modelRevision;
+}
+
+/** While nodes of two models stand side by side: those of the model that most have first, so that all voices are made with one. */
+export function prevailingFirst(nodes: readonly KnownNode[]): KnownNode[] {
+  const counts = new Map<string, number>();
+  for (const { modelRevision, draining } of nodes) if (modelRevision !== undefined && !draining) counts.set(modelRevision, (counts.get(modelRevision) ?? 0) + 1);
+  const [prevailing] = [...counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? 1 : -1))[0] ?? [];
+  return nodes.toSorted((a, b) => Number(isOf(b, prevailing)) - Number(isOf(a, prevailing)));
 }
 
 function rated(node: KnownNode, wanted: Wanted, standings: Standings): Choice {

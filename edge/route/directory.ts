@@ -25,7 +25,7 @@ const REGISTRY_TIMEOUT_MS = 3000;
 const PROBE_EVERY_MS = 2000;
 
 type Told = { readonly nodes: readonly KnownNode[]; readonly atMs: number };
-type Health = { readonly firstAudioMs: number; readonly draining: boolean };
+type Health = { readonly firstAudioMs: number; readonly draining: boolean; readonly modelRevision: string | undefined };
 
 const told = new Map<Region, Told>();
 const healths = new Map<string, Health>();
@@ -93,8 +93,8 @@ async function within<T>(limitMs: number, work: Promise<T | undefined> | undefin
 }
 
 function fromHeartbeat({ heartbeat }: RegisteredNode): KnownNode {
-  const { url, region, firstAudioMs, presets, warmVoices, state } = heartbeat;
-  return { url: base(url), region, firstAudioMs, presets, warmVoices: new Set(warmVoices), draining: state !== 'ready', heartbeat };
+  const { url, region, firstAudioMs, modelRevision, presets, warmVoices, state } = heartbeat;
+  return { url: base(url), region, firstAudioMs, modelRevision, presets, warmVoices: new Set(warmVoices), draining: state !== 'ready', heartbeat };
 }
 
 /** Of `NODES`: `URL` or `REGION=URL`, separated by blanks. */
@@ -104,7 +104,7 @@ export function staticNodes(env: Env): KnownNode[] {
     const region = REGIONS.find((name) => entry.startsWith(`${name}=`));
     const url = base(region ? entry.slice(region.length + 1) : entry);
     const health = lastHealth(url);
-    return { url, region: region ?? own, firstAudioMs: health?.firstAudioMs ?? 0, draining: health?.draining ?? false, presets: [], warmVoices: new Set(), heartbeat: undefined };
+    return { url, region: region ?? own, firstAudioMs: health?.firstAudioMs ?? 0, draining: health?.draining ?? false, modelRevision: health?.modelRevision, presets: [], warmVoices: new Set(), heartbeat: undefined };
   });
 }
 
@@ -116,7 +116,8 @@ function lastHealth(url: string): Health | undefined {
 /** A node that does not answer here is found out by its jobs: this only learns what it says. */
 async function probe(url: string): Promise<void> {
   const health = await healthOf(url);
-  if (health) healths.set(url, { draining: health['status'] === 'draining', firstAudioMs: Number(health['firstAudioMs'] ?? health['estimatedWaitMs']) || 0 });
+  const modelRevision = health?.['modelRevision'];
+  if (health) healths.set(url, { draining: health['status'] === 'draining', firstAudioMs: Number(health['firstAudioMs'] ?? health['estimatedWaitMs']) || 0, modelRevision: typeof modelRevision === 'string' ? modelRevision : undefined });
   else healths.delete(url);
 }
 

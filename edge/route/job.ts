@@ -24,6 +24,10 @@ export type RouteRequest = {
   readonly job: Job;
   /** The voice with its prompt's bytes, for a node that does not hold them. */
   readonly withPrompt: () => Promise<JobVoice>;
+  /** With which the prompt was made. */
+  readonly modelRevision?: string | undefined;
+  /** The voice made for the model that the nodes have now; absent: as it is or not at all. */
+  readonly remade?: (() => Promise<JobVoice>) | undefined;
   /** Where the caller is (`regionOf`). */
   readonly region: Region;
   readonly residency: Residency | undefined;
@@ -83,9 +87,11 @@ export async function routeJob(request: RouteRequest): Promise<RoutedJob> {
       else course.left();
       if (outcome === 'answer') throw failure?.refusal ?? error;
       if (failure?.refusal?.code === 'internal_error') broken += 1;
-      refusal = failure?.refusal ?? refusal;
+      refusal = outcome === 'elsewhere' && refusal ? refusal : (failure?.refusal ?? refusal);
     }
   }
+  // the nodes of the prompt's model are gone
+  if (refusal?.code === 'voice_prompt_invalid' && request.remade) return routeJob({ ...request, job: { ...request.job, voice: await request.remade() }, modelRevision: undefined, remade: undefined });
   throw refusal ?? noNode();
 }
 
@@ -99,9 +105,10 @@ async function withVoice(url: string, { job, withPrompt }: RouteRequest, context
   }
 }
 
-/** `answer`: wrong everywhere. `rests`: the node is well and wants no more. `fails`: counts against the node. */
-export function judge({ kind, refusal }: AttemptFailure): 'answer' | 'rests' | 'fails' {
+/** `answer`: wrong everywhere. `rests`: the node is well and wants no more. `fails`: counts against the node. `elsewhere`: this node has another model than the prompt. */
+export function judge({ kind, refusal }: AttemptFailure): 'answer' | 'rests' | 'fails' | 'elsewhere' {
   if (kind !== 'refused' || !refusal) return 'fails';
+  if (refusal.code === 'voice_prompt_invalid') return 'elsewhere';
   if (RESTS.has(refusal.code)) return 'rests';
   return NODE_FAULTS.has(refusal.code) ? 'fails' : 'answer';
 }
@@ -111,9 +118,9 @@ const RESTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['overloaded', 'drainin
 const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['internal_error', 'signature_invalid', 'provider_unavailable', 'checkpoint_not_found', 'checkpoint_invalid', 'hash_mismatch', 'not_found']);
 
 /** In the order of asking: the near regions at once, the others only when those have nobody left; troubled nodes after all others. No node comes twice. */
-export async function* candidates({ job, region, residency, after, env }: Omit<RouteRequest, 'withPrompt' | 'signal'>): AsyncGenerator<Choice> {
+export async function* candidates({ job, modelRevision, region, residency, after, env }: Omit<RouteRequest, 'withPrompt' | 'signal'>): AsyncGenerator<Choice> {
   const regions = regionsFor(region, residency);
-  const wanted: Wanted = { warmKey: warmKeyOf(job.voice), preset: job.voice.kind === 'preset' && job.voice.name !== 'default' ? job.voice.name : undefined, avoid: new Set(after === undefined ? [] : [after]) };
+  const wanted: Wanted = { warmKey: warmKeyOf(job.voice), preset: job.voice.kind === 'preset' && job.voice.name !== 'default' ? job.voice.name : undefined, modelRevision, avoid: new Set(after === undefined ? [] : [after]) };
   const all: KnownNode[] = [];
   const given = new Set<string>();
   const fresh = (choices: readonly Choice[]) => choices.filter(({ node }) => !given.has(node.url) && given.add(node.url));
@@ -124,6 +131,8 @@ export async function* candidates({ job, region, residency, after, env }: Omit<R
       yield* fresh(choose(nodes, wanted, { standings }));
     }
   }
+  // nodes of another model refuse the prompt: then it is made for them
+  if (modelRevision !== undefined) yield* fresh(choose(all, { ...wanted, modelRevision: undefined }, { standings }));
   // the node that broke this job off may have come back, or only one thread of it went down
   yield* fresh(choose(all.filter(({ url }) => url === after), { ...wanted, avoid: new Set() }, { standings }));
   yield* fresh(chooseTroubled(all, { ...wanted, avoid: new Set() }, { standings }));

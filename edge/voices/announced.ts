@@ -27,6 +27,17 @@ export async function announced(ask: AskNode, residency: Residency | undefined):
   return entry.value;
 }
 
+/** As it is now: what was known proved wrong. */
+export async function announcedNow(ask: AskNode, residency: Residency | undefined): Promise<Announced> {
+  return (await load(ask, residency ?? 'anywhere')).value;
+}
+
+/** A node of another model than the known one answered: the next question is about that model. */
+export function learnRevision(modelRevision: string, residency: Residency | undefined): void {
+  const entry = known.get(residency ?? 'anywhere');
+  if (entry) known.set(residency ?? 'anywhere', { ...entry, value: { ...entry.value, modelRevision } });
+}
+
 async function load(ask: AskNode, name: Residency | 'anywhere'): Promise<Entry> {
   const parsed = announcedSchema.safeParse(await (await ask({ method: 'GET', path: '/v1/voices' })).json());
   if (!parsed.success) throw new CosyError('internal_error', 'A node describes its voices in a way this edge does not know.');

@@ -11,7 +11,7 @@ import { CosyError, ERRORS, isCosyError } from '../../shared/errors/index.ts';
 import type { ErrorCode } from '../../shared/errors/index.ts';
 import { readVoicePromptHeader, uploadKey } from '../../shared/voice-prompt/index.ts';
 import type { Env } from '../env.ts';
-import { announced } from './announced.ts';
+import { announced, learnRevision } from './announced.ts';
 import type { AskNode } from './announced.ts';
 import { hasPrompt, readPrompt, writePrompt } from './objects.ts';
 import type { Owner, Recording } from './objects.ts';
@@ -44,13 +44,20 @@ const remembered = new Map<string, { readonly prompt: Prompt; readonly untilMs: 
  * the clip, `no_node_available`, or `store_unavailable`.
  */
 export async function enrol(recording: Recording, { owner, env, ask, audit }: EnrolContext, lost?: string): Promise<Prompt> {
-  const { modelRevision } = await announced(ask, owner.residency);
-  const key = await uploadKey({ tenant: owner.tenant, modelRevision, transcript: recording.transcript }, recording.clip);
+  let { modelRevision } = await announced(ask, owner.residency);
+  let key = await keyOf(recording, modelRevision, owner);
   const known = remembered.get(key);
-  if (known && known.untilMs > Date.now() && known.prompt.promptKey !== lost) return known.prompt;
+  if (known && known.untilMs > Date.now() && known.prompt.modelRevision === modelRevision && known.prompt.promptKey !== lost) return known.prompt;
   const me = crypto.randomUUID();
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(MAX_WAIT_MS, 2 * waitMs)) {
     const row = await readRow(key, env);
+    const { modelRevision: present } = await announced(ask, owner.residency);
+    if (!row && present !== modelRevision) {
+      // who made it was answered by a node of another model, under which it is kept
+      modelRevision = present;
+      key = await keyOf(recording, modelRevision, owner);
+      continue;
+    }
     const nowMs = Date.now();
     const current = row && row.until_ms > nowMs ? row : undefined;
     if (current?.failure) throw refusal(current.failure);
@@ -82,6 +89,10 @@ export function forgetPrompt(promptKey: string): void {
   for (const [key, { prompt }] of remembered) if (prompt.promptKey === promptKey) remembered.delete(key);
 }
 
+function keyOf({ transcript, clip }: Recording, modelRevision: string, { tenant }: Owner): Promise<string> {
+  return uploadKey({ tenant, modelRevision, transcript }, clip);
+}
+
 function readRow(key: string, env: Env): Promise<Row | null> {
   return env.DB.prepare('SELECT owner, prompt_key, report, failure, until_ms FROM prompts WHERE upload_key = ?').bind(key).first<Row>();
 }
@@ -106,8 +117,17 @@ async function make(recording: Recording, { key, me, owner, env, ask, audit }: E
     const { value, bytes } = readEnvelope(new Uint8Array(await response.arrayBuffer()), enrolledSchema);
     if (!value.key.startsWith(`${owner.tenant}/`) || readVoicePromptHeader(bytes).modelRevision !== value.modelRevision) throw new CosyError('internal_error', 'A node answered with another voice: try again.');
     await writePrompt(value.key, bytes, owner, env);
-    const made = env.DB.prepare('UPDATE prompts SET prompt_key = ?, report = ?, until_ms = ? WHERE upload_key = ? AND owner = ?').bind(value.key, JSON.stringify(value.report), Date.now() + KEEP_MS, key, me);
-    await env.DB.batch([made, ...(audit ? [audit(value.key)] : [])]);
+    const madeFor = await keyOf(recording, value.modelRevision, owner);
+    const made =
+      madeFor === key
+        ? [env.DB.prepare('UPDATE prompts SET prompt_key = ?, report = ?, until_ms = ? WHERE upload_key = ? AND owner = ?').bind(value.key, JSON.stringify(value.report), Date.now() + KEEP_MS, key, me)]
+        : [
+            // while nodes are upgraded, one of another model than was announced may answer
+            env.DB.prepare('INSERT OR REPLACE INTO prompts (upload_key, eu, owner, prompt_key, report, until_ms) VALUES (?, ?, ?, ?, ?, ?)').bind(madeFor, owner.residency === undefined ? 0 : 1, me, value.key, JSON.stringify(value.report), Date.now() + KEEP_MS),
+            env.DB.prepare('DELETE FROM prompts WHERE upload_key = ? AND owner = ?').bind(key, me),
+          ];
+    if (madeFor !== key) learnRevision(value.modelRevision, owner.residency);
+    await env.DB.batch([...made, ...(audit ? [audit(value.key)] : [])]);
     return { promptKey: value.key, modelRevision: value.modelRevision, report: value.report };
   } catch (error) {
     const failure = isCosyError(error) && !error.retryable ? JSON.stringify({ code: error.code, message: error.message }) : undefined;

@@ -12,7 +12,7 @@ import { auditRow } from '../audit.ts';
 import type { Caller } from '../caller.ts';
 import type { Env } from '../env.ts';
 import { isAlias, standIn } from './aliases.ts';
-import { announced } from './announced.ts';
+import { announced, announcedNow } from './announced.ts';
 import type { AskNode } from './announced.ts';
 import { readVoice } from './catalogue.ts';
 import { readConsent } from './consents.ts';
@@ -38,6 +38,10 @@ export type ResolvedVoice = {
   readonly job: JobVoice;
   /** The same with the prompt's bytes, for a node that does not hold them. Throws `voice_not_found` for a voice deleted meanwhile. */
   readonly withPrompt: () => Promise<JobVoice>;
+  /** With which the prompt was made; undefined for speakers of the checkpoint. */
+  readonly modelRevision: string | undefined;
+  /** The same voice for the model that nodes have now, when none of them takes the prompt. Absent where there is no prompt. */
+  readonly remade?: () => Promise<JobVoice>;
   /** When it is not quite the voice that was asked for; fit for a header. */
   readonly warnings: readonly string[];
 };
@@ -66,14 +70,14 @@ export async function resolveVoice(wanted: WantedVoice, context: ResolveContext)
 
 function ofNodes(id: string, preset: string, modelRevision: string): ResolvedVoice {
   const job: JobVoice = { kind: 'preset', name: preset };
-  return { id, contentKey: `preset/${modelRevision}/${preset}`, job, withPrompt: async () => job, warnings: [] };
+  return { id, contentKey: `preset/${modelRevision}/${preset}`, job, withPrompt: async () => job, modelRevision: undefined, warnings: [] };
 }
 
 async function stored(voice: HotVoice, context: ResolveContext): Promise<ResolvedVoice> {
   const { caller, env, ask } = context;
   const { modelRevision } = await announced(ask, caller.residency).catch(() => ({ modelRevision: voice.modelRevision }));
   // the nodes have another model since: once for all requests, from the recording
-  const promptKey = modelRevision === voice.modelRevision || modelRevision === '' ? voice.promptKey : await again(voice.id, context);
+  const { promptKey, modelRevision: revision } = modelRevision === voice.modelRevision || modelRevision === '' ? voice : await again(voice.id, context);
   return {
     id: voice.id,
     contentKey: promptKey,
@@ -87,7 +91,13 @@ async function stored(voice: HotVoice, context: ResolveContext): Promise<Resolve
         await forgetHot({ id: voice.id, name: voice.id }, caller, env);
         throw notFound(voice.id);
       }
-      const key = current.promptKey === promptKey ? await again(voice.id, context, promptKey) : current.promptKey;
+      const key = current.promptKey === promptKey ? (await again(voice.id, context, promptKey)).promptKey : current.promptKey;
+      return withBytes(key, await promptOf(key, context));
+    },
+    modelRevision: revision === '' ? undefined : revision,
+    remade: async () => {
+      await announcedNow(ask, caller.residency);
+      const { promptKey: key } = await again(voice.id, context);
       return withBytes(key, await promptOf(key, context));
     },
     warnings: [],
@@ -95,10 +105,10 @@ async function stored(voice: HotVoice, context: ResolveContext): Promise<Resolve
 }
 
 /** The voice's prompt for the nodes' present model. */
-async function again(id: string, { caller, env, ask }: ResolveContext, lost?: string): Promise<string> {
+async function again(id: string, { caller, env, ask }: ResolveContext, lost?: string): Promise<Pick<HotVoice, 'promptKey' | 'modelRevision'>> {
   const voice = await readVoice(id, caller.tenant, env);
   if (!voice) throw notFound(id);
-  return (await remakeVoice(voice, { owner: caller, env, ask }, lost)).promptKey;
+  return remakeVoice(voice, { owner: caller, env, ask }, lost);
 }
 
 async function oneShot({ audio, transcript = '', consent }: WantedClip, context: ResolveContext): Promise<ResolvedVoice> {
@@ -107,7 +117,7 @@ async function oneShot({ audio, transcript = '', consent }: WantedClip, context:
   else if (env.REFERENCE_CONSENT === 'required') throw new CosyError('consent_required', 'A voice is imitated with the consent of its speaker here: send `reference.consent` with the id of a consent record (POST /v1/audio/voice_consents).', { param: 'reference.consent' });
   const audit = (key: string) => auditRow(env, { what: 'voice.created', subject: key }, { caller: owner, tenant: owner.tenant, requestId });
   const recording = { clip: decoded(audio), transcript };
-  const { promptKey }: Prompt = await enrol(recording, { owner, env, ask, audit });
+  const { promptKey, modelRevision }: Prompt = await enrol(recording, { owner, env, ask, audit });
   return {
     id: 'clip',
     contentKey: promptKey,
@@ -116,6 +126,12 @@ async function oneShot({ audio, transcript = '', consent }: WantedClip, context:
       const bytes = await readPrompt(promptKey, owner, env);
       if (bytes) return withBytes(promptKey, bytes);
       const made = await enrol(recording, { owner, env, ask }, promptKey);
+      return withBytes(made.promptKey, await promptOf(made.promptKey, context));
+    },
+    modelRevision,
+    remade: async () => {
+      await announcedNow(ask, owner.residency);
+      const made = await enrol(recording, { owner, env, ask });
       return withBytes(made.promptKey, await promptOf(made.promptKey, context));
     },
     warnings: [],

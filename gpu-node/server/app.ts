@@ -22,7 +22,7 @@ export type Synthesis = {
   /** Frames of one job, `start` first and `end` last; throws before `start` when the job cannot be done. `traceparent`: header of the caller's trace. `pieces`: text that arrives while it is spoken, instead of the job's. */
   readonly run: (job: Job, signal: AbortSignal, traceparent?: string, pieces?: AsyncIterable<TextPiece>) => AsyncGenerator<Frame>;
   readonly voices: () => readonly { readonly name: string; readonly language: string | undefined }[];
-  readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number; readonly firstAudioMs?: number };
+  readonly health: () => { readonly status: 'ok' | 'draining'; readonly model: string; readonly modelRevision?: string; readonly running: number; readonly waiting: number; readonly estimatedWaitMs: number; readonly firstAudioMs?: number };
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
 };

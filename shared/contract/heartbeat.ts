@@ -29,6 +29,8 @@ export const heartbeatSchema = z.object({
   device: z.string().max(64),
   release: z.string().max(64),
   models: z.array(z.string().max(100)).max(16),
+  /** What prompts must be made with; absent: it does not say. */
+  modelRevision: z.string().min(1).max(200).optional(),
   /** Speakers of its checkpoint by name; empty: it does not say. */
   presets: z.array(z.string().max(200)).max(512),
   running: z.int().min(0),

@@ -30,9 +30,9 @@ export type Client = {
 
 export type Node = { readonly url: string; readonly engine: Engine; readonly made: { count: number }; readonly jobs: Job[]; readonly close: () => Promise<void> };
 
-export async function startNode(): Promise<Node> {
+export async function startNode(model = BUNDLED_MODEL): Promise<Node> {
   const cacheDirectory = process.env['COSYVOICE_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'cosyvoice');
-  const engine = await openEngine({ model: BUNDLED_MODEL, cacheDirectory, device: 'cpu', threads: 1, precisions: {} });
+  const engine = await openEngine({ model, cacheDirectory, device: 'cpu', threads: 1, precisions: {} });
   const made = { count: 0 };
   const jobs: Job[] = [];
   const metrics = nodeMetrics();
@@ -53,7 +53,7 @@ export async function startNode(): Promise<Node> {
         return runJob(job, engine, { signal, metrics, admission });
       },
       voices: () => engine.voices(),
-      health: () => ({ status: 'ok' as const, model: 'test', running: 0, waiting: 0, estimatedWaitMs: 0 }),
+      health: () => ({ status: 'ok' as const, model: 'test', modelRevision: engine.modelRevision, running: 0, waiting: 0, estimatedWaitMs: 0 }),
       metrics: async () => '',
     },
     new SignatureVerifier([NODE_KEY]),
