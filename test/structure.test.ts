@@ -43,6 +43,13 @@ describe('import directions', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('lets each store of the edge be touched by the stage it belongs to', () => {
+    const owners: Readonly<Record<string, readonly string[]>> = { PROMPTS: ['voices'], RESULTS: ['results', 'jobs'], HOT: ['auth', 'voices'], TENANT: ['admit'], REGISTRY: ['route'], JOBS: ['jobs'] };
+    const touched = [...sources].filter(([path]) => path.startsWith('edge/')).flatMap(([path, source]) => [...withoutComments(source).matchAll(/\benv\.([A-Z]+)(?:_EU)?\b/g)].map(([, store = '']) => ({ path, store })));
+    expect(touched.length).toBeGreaterThan(20);
+    expect(touched.filter(({ path, store }) => owners[store] !== undefined && !owners[store].includes(folder(path)))).toEqual([]);
+  });
+
   it('opens graphs in runtime only', () => {
     expect(imports.filter(({ to }) => to.startsWith('onnxruntime')).map(({ from }) => folder(from))).toEqual(['runtime']);
   });
