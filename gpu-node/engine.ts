@@ -35,6 +35,8 @@ export type EngineSettings = {
   readonly threads: number;
   /** Per stage; absent: the fastest that stays within the stated distance of fp32. */
   readonly precisions: Partial<Record<Stage, Precision>>;
+  /** Speech tokens of a sentence that one run of the language model makes; absent: as the device wants. */
+  readonly stepsPerRun?: number | undefined;
   /** Told what start-up is doing (`converting llm`). */
   readonly onProgress?: (what: string) => void;
 };
@@ -103,7 +105,7 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
     const directories = await convertCheckpoint({ checkpoint, cacheDirectory, precisions, onProgress: (stage) => onProgress?.(`converting ${stage}`) });
     const shared = { config: checkpoint.config, directories, precisions: chosenPrecisions(precisions), device: settings.device, threads: settings.threads };
     const engine = new ThreadedEngine(checkpoint, {
-      tokens: startThread<TokenMethods>({ module: new URL('./schedule/tokens-thread.ts', import.meta.url), options: shared, name: 'tokens' }),
+      tokens: startThread<TokenMethods>({ module: new URL('./schedule/tokens-thread.ts', import.meta.url), options: { ...shared, stepsPerRun: settings.stepsPerRun }, name: 'tokens' }),
       acoustic: startThread<AcousticMethods>({
         module: new URL('./schedule/acoustic-thread.ts', import.meta.url),
         options: { ...shared, source: { campplusPath: checkpoint.campplusPath, speechTokenizerPath: checkpoint.speechTokenizerPath, hash: checkpoint.hash } },

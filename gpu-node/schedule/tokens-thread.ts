@@ -7,13 +7,15 @@ import type { Precision, Stage } from '../graphs/network.ts';
 import { graphOpener } from '../runtime/session.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import { serveThread } from '../runtime/thread.ts';
-import { LanguageModel } from '../tokens/index.ts';
+import { LanguageModel, STEPS_PER_RUN } from '../tokens/index.ts';
 import type { Alignment, EndReason, TokenEvent, TokenRequest } from '../tokens/index.ts';
 
 export type TokenThreadOptions = SessionOptions & {
   readonly config: ModelConfig;
   readonly directories: Readonly<Record<Stage, string>>;
   readonly precisions: Readonly<Record<Stage, Precision>>;
+  /** Tokens of a row that one run of the graph makes; absent: as the device wants. */
+  readonly stepsPerRun?: number | undefined;
 };
 
 export type GenerateRequest = {
@@ -48,8 +50,8 @@ export type TokenMethods = {
 /** Text ids that may wait unspoken before their source has to: a few blocks of 5. */
 const MAX_WAITING_IDS = 40;
 
-serveThread<TokenThreadOptions, TokenMethods>(async ({ config, directories, precisions, device, threads }) => {
-  const model = await LanguageModel.open({ open: graphOpener({ device, threads }), directory: directories.llm, config: config.llm, precision: precisions.llm });
+serveThread<TokenThreadOptions, TokenMethods>(async ({ config, directories, precisions, device, threads, stepsPerRun = STEPS_PER_RUN[device] }) => {
+  const model = await LanguageModel.open({ open: graphOpener({ device, threads }), directory: directories.llm, config: config.llm, precision: precisions.llm, limits: { stepsPerRun } });
   await warmUp(model, config.llm);
   const rows = new Rows(model);
   return {

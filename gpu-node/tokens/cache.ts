@@ -25,9 +25,13 @@ export class KeyValueCache {
   #arrays: Values[] = [];
   #bindings = new Map<number, CacheBinding>();
 
-  constructor(shape: CacheShape, maxPositions: number) {
+  readonly #positionStep: number | undefined;
+
+  /** `positionStep`: positions grow by multiples of it instead of doubling, where all that is reserved is carried to a device. */
+  constructor(shape: CacheShape, maxPositions: number, positionStep?: number) {
     this.#shape = shape;
     this.#maxPositions = maxPositions;
+    this.#positionStep = positionStep;
   }
 
   /** Bytes reserved; physical memory is less where positions were never written. */
@@ -41,7 +45,8 @@ export class KeyValueCache {
     if (rows <= this.#rows && positions <= this.#positions) return;
     const old = { arrays: this.#arrays, positions: this.#positions };
     this.#rows = grown(this.#rows, rows, FIRST_ROWS);
-    this.#positions = Math.min(grown(this.#positions, positions, FIRST_POSITIONS), this.#maxPositions);
+    const step = this.#positionStep;
+    this.#positions = Math.min(step === undefined ? grown(this.#positions, positions, FIRST_POSITIONS) : Math.max(this.#positions, Math.ceil(positions / step) * step), this.#maxPositions);
     this.#bindings.clear();
     const { kvHeads, headDim } = this.#shape;
     this.#arrays = Array.from({ length: this.#shape.layers * 2 }, (_, index) => {
@@ -82,6 +87,18 @@ export class KeyValueCache {
     });
   }
 
+  /** Writes positions `first` … `first + count − 1` of a slot. `values(name)`: (rows, kvHeads, width, headDim) of `L.key` or `L.value`, row `row` is read. */
+  write(slot: number, { first, count, row, width, values }: { readonly first: number; readonly count: number; readonly row: number; readonly width: number; readonly values: (name: string) => Values }): void {
+    const { kvHeads, headDim } = this.#shape;
+    for (const [index, array] of this.#arrays.entries()) {
+      const source = values(partName(index));
+      for (let head = 0; head < kvHeads; head += 1) {
+        const start = (row * kvHeads + head) * width * headDim;
+        array.set(source.subarray(start, start + count * headDim), ((slot * kvHeads + head) * this.#positions + first) * headDim);
+      }
+    }
+  }
+
   /** Keys (positions, headDim) of one slot, a view. */
   keys(slot: number, layer: number, kvHead: number): Values {
     const { kvHeads, headDim } = this.#shape;
@@ -109,7 +126,7 @@ export class KeyValueCache {
     const feeds: Record<string, Tensor> = {};
     const fetches: Record<string, Tensor> = {};
     for (const [index, array] of this.#arrays.entries()) {
-      const name = `${index >> 1}.${index % 2 === 0 ? 'key' : 'value'}`;
+      const name = partName(index);
       const data = array.subarray(first * size, (first + count) * size);
       const tensor = (data instanceof Float32Array ? { type: 'float32', dims, data } : { type: 'float16', dims, data }) satisfies Tensor;
       feeds[`past.${name}`] = tensor;
@@ -127,6 +144,10 @@ export class KeyValueCache {
   #allocate(length: number): Values {
     return this.#shape.type === 'float32' ? new Float32Array(length) : new Float16Array(length);
   }
+}
+
+function partName(index: number): string {
+  return `${index >> 1}.${index % 2 === 0 ? 'key' : 'value'}`;
 }
 
 function grown(current: number, needed: number, first: number): number {

@@ -10,6 +10,7 @@ export { generate } from './generate.ts';
 export type { TextPieces } from './generate.ts';
 export { GUARD_LIMITS, TokenGuard } from './guards.ts';
 export type { GuardLimits, GuardReason } from './guards.ts';
+export { STEPS_PER_RUN } from './loop.ts';
 export { OFFICIAL, PiecesScript, REPAIRED } from './pieces.ts';
 export type { PiecesRules } from './pieces.ts';
 export { isRepeated, maskedSoftmax, nucleus, plainNucleus, repetitionAwareSampler } from './sampler.ts';

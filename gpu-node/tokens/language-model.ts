@@ -22,6 +22,7 @@ import { AttentionRecord } from './attention.ts';
 import { KeyValueCache } from './cache.ts';
 import { GUARD_LIMITS, TokenGuard } from './guards.ts';
 import type { GuardLimits } from './guards.ts';
+import { DecodingLoop, DrawnIds } from './loop.ts';
 import { PiecesScript } from './pieces.ts';
 import { repetitionAwareSampler } from './sampler.ts';
 import type { SamplingConfig } from './sampler.ts';
@@ -70,18 +71,25 @@ export type LanguageModelLimits = {
   /** Prompt ids fed in one step while other rows decode, and while none does; 4 or more. */
   readonly pieceRows: number;
   readonly alonePieceRows: number;
+  /** Tokens of a row that one run makes: 1, or more where a run's outputs have to leave a device (loop.ts). */
+  readonly stepsPerRun: number;
 };
 
-export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512 };
+export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512, stepsPerRun: 1 };
 
 /** Idle cache memory above this is given back when the last row leaves. */
 const KEPT_BYTES = 128 << 20;
+
+/** Where the cache is carried to a device with every run, it grows by so many positions. */
+const CARRIED_POSITIONS = 256;
 
 export type RowOptions = {
   readonly guard?: TokenGuard | undefined;
   /** Called with each event of the row, in order, while `step` runs. */
   readonly onEvent?: ((event: TokenEvent) => void) | undefined;
   readonly record?: AttentionRecord | undefined;
+  /** Ids for this row may be drawn in the graph. */
+  readonly drawn?: DrawnIds | undefined;
 };
 
 type Row = RowOptions & {
@@ -95,6 +103,9 @@ type Row = RowOptions & {
   gone: boolean;
 };
 
+/** For scripts whose ids are drawn already. */
+const NO_LOGITS = new Float32Array(0);
+
 type RunOptions = { readonly ids: readonly number[]; readonly width: number; readonly lengths: readonly number[]; readonly start: number; readonly layers: readonly number[] };
 type RunResult = { readonly logits: Float32Array; readonly queries: (layer: number, row: number) => ArrayLike<number> };
 
@@ -104,6 +115,7 @@ export class LanguageModel {
   readonly #limits: LanguageModelLimits;
   readonly #cache: KeyValueCache;
   readonly #heads: HeadChoice;
+  readonly #loop: DecodingLoop | undefined;
   /** Index = slot of the cache. */
   #rows: Row[] = [];
   #nextId = 1;
@@ -114,15 +126,17 @@ export class LanguageModel {
   static async open(options: { readonly open: OpenGraph; readonly directory: string; readonly config: LanguageModelConfig; readonly precision: Precision; readonly limits?: Partial<LanguageModelLimits> }): Promise<LanguageModel> {
     const limits = { ...LANGUAGE_MODEL_LIMITS, ...options.limits };
     assert(limits.pieceRows >= 4 && limits.alonePieceRows >= 4);
-    return new LanguageModel(await options.open(join(options.directory, LANGUAGE_MODEL_FILE)), { config: options.config, precision: options.precision, limits });
+    const loop = limits.stepsPerRun > 1 ? await DecodingLoop.open(options) : undefined;
+    return new LanguageModel(await options.open(join(options.directory, LANGUAGE_MODEL_FILE)), { config: options.config, precision: options.precision, limits, loop });
   }
 
-  private constructor(session: GraphSession, { config, precision, limits }: { readonly config: LanguageModelConfig; readonly precision: Precision; readonly limits: LanguageModelLimits }) {
+  private constructor(session: GraphSession, { config, precision, limits, loop }: { readonly config: LanguageModelConfig; readonly precision: Precision; readonly limits: LanguageModelLimits; readonly loop: DecodingLoop | undefined }) {
     this.#session = session;
     this.#config = config;
     this.#limits = limits;
     this.#heads = new HeadChoice(config);
-    this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions);
+    this.#loop = loop;
+    this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions, loop && CARRIED_POSITIONS);
   }
 
   /** Rows that are active, waiting for text included. */
@@ -145,8 +159,8 @@ export class LanguageModel {
    */
   add(request: TokenRequest, onEvent?: (event: TokenEvent) => void): number {
     checkRequest(request, this.#config);
-    const sampler = repetitionAwareSampler({ ...this.#config.sampling, ...request.sampling }, request.seed);
-    const shared = { config: this.#config, sampler, promptText: [...request.promptText], promptSpeech: [...request.promptSpeech], previous: [...(request.previousTokens ?? [])], replay: request.replay, minTokens: request.minTokens, maxTokens: request.maxTokens };
+    const drawn = new DrawnIds(repetitionAwareSampler({ ...this.#config.sampling, ...request.sampling }, request.seed), request.seed);
+    const shared = { config: this.#config, sampler: drawn.sampler, promptText: [...request.promptText], promptSpeech: [...request.promptSpeech], previous: [...(request.previousTokens ?? [])], replay: request.replay, minTokens: request.minTokens, maxTokens: request.maxTokens };
     if (!request.pieces && tokenLimits(shared, request.text.length).maxTokens === 0) throw new CosyError('input_empty', 'There is no text to speak: send at least one word.');
     const script = request.pieces ? new PiecesScript(shared) : wholeTextScript({ ...shared, text: [...request.text] });
     if (script instanceof PiecesScript) script.push([...request.text]);
@@ -155,7 +169,8 @@ export class LanguageModel {
     const positions = request.promptText.length + request.text.length + request.promptSpeech.length + (request.previousTokens?.length ?? 0) + 2;
     if (positions >= this.#limits.maxPositions) throw new CosyError('input_too_long', `Text and voice prompt need ${positions} positions and the language model has ${this.#limits.maxPositions}: shorten or split the text.`);
     const record = request.aligned && this.#heads.heads.length > 0 ? new AttentionRecord(this.#config, this.#heads.heads, request.promptText.length) : undefined;
-    return this.addScript(script, { guard, onEvent, record });
+    // the graph samples as the checkpoint says
+    return this.addScript(script, { guard, onEvent, record, drawn: request.sampling ? undefined : drawn });
   }
 
   /** Joins a row with a script of the caller's, as parity runs with scripted tokens do. */
@@ -221,6 +236,7 @@ export class LanguageModel {
     await this.#stepping;
     this.#rows = [];
     this.#cache.release();
+    await this.#loop?.release();
     await this.#session.release();
   }
 
@@ -232,8 +248,11 @@ export class LanguageModel {
     const joining = able.filter(({ queue }) => queue.length > 1).toSorted((a, b) => a.id - b.id)[0];
     for (const row of able) if (row.queue.length === 0) this.#finish(row, { end: row.script.ended ?? 'stop' }, events);
 
-    if (joining) await this.#feed([joining], decoding.length > 0 ? this.#limits.pieceRows : this.#limits.alonePieceRows, events);
-    if (decoding.length > 0) await this.#feed(decoding, 1, events);
+    if (joining) await this.#feed([joining], decoding.length > 0 && !this.#loop ? this.#limits.pieceRows : this.#limits.alonePieceRows, events);
+    const looped = this.#loop ? decoding.filter((row) => this.#foreseen(row) > 0) : [];
+    const single = decoding.filter((row) => !looped.includes(row));
+    if (this.#loop && looped.length > 0) await this.#feedLoop(this.#loop, looped, events);
+    if (single.length > 0) await this.#feed(single, 1, events);
     return events;
   }
 
@@ -271,6 +290,38 @@ export class LanguageModel {
       }
     } catch (error) {
       for (const row of fitting) this.#fail(row, error, events);
+    }
+  }
+
+  /** Steps of a row that can be one run: its script knows what they feed, and the row that has stopped finds a place to write. */
+  #foreseen(row: Row): number {
+    return row.gone || !row.drawn ? 0 : Math.min(row.script.foresee?.()?.steps ?? 0, this.#limits.maxPositions - 1 - row.fed, this.#limits.stepsPerRun);
+  }
+
+  /** Runs several steps of rows that have one id to feed. */
+  async #feedLoop(loop: DecodingLoop, rows: readonly Row[], events: TokenEvent[]): Promise<void> {
+    const steps = Math.min(Math.max(...rows.map((row) => this.#foreseen(row))), ...rows.map(({ fed }) => this.#limits.maxPositions - 1 - fed));
+    const start = this.#gather(rows);
+    const positions = Math.max(...rows.map(({ fed }) => fed)) + steps + 1;
+    this.#cache.reserve(this.#rows.length, positions, this.#rows.map(({ fed }) => fed));
+    try {
+      const ahead = rows.map((row) => ({ id: row.queue[0]!, fed: row.fed, seed: row.drawn!.seed, foresight: row.script.foresee!()! }));
+      const run = await loop.run(ahead, { steps, total: positions, past: this.#cache.bind(start, rows.length).feeds, layers: this.#recorded(rows, 1) });
+      for (const [index, row] of rows.entries()) {
+        this.#cache.write(start + index, { first: row.fed, count: steps, row: index, width: steps, values: run.values });
+        for (let step = 0; step < steps && !row.gone && row.queue.length === 1; step += 1) {
+          const id = run.id(step, index);
+          if (id === undefined) break;
+          row.record?.fed(row.queue, row.fed);
+          row.fed += 1;
+          const outcome = row.drawn!.take(id, () => this.#accept(row, NO_LOGITS, events));
+          if (outcome && isSpoken(outcome)) row.record?.note(row.fed - 1, (layer) => run.queries(layer, step, index), (layer, kvHead) => this.#cache.keys(start + index, layer, kvHead));
+          if (outcome) this.#finish(row, outcome, events);
+          row.queue = row.gone ? [] : (row.script.take() ?? []);
+        }
+      }
+    } catch (error) {
+      for (const row of rows) this.#fail(row, error, events);
     }
   }
 

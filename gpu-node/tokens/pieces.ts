@@ -6,7 +6,7 @@
 import { embeddingRows } from '../graphs/language-model.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import { stopIds, tokenLimits } from './script.ts';
-import type { EndReason, Outcome, Script, ScriptOptions } from './script.ts';
+import type { EndReason, Foresight, Outcome, Script, ScriptOptions } from './script.ts';
 
 /** Which of the official defects (MODEL.md §10, 3–5) are kept. None by default. */
 export type PiecesRules = {
@@ -90,6 +90,15 @@ export class PiecesScript implements Script {
     this.#latest = this.#input;
     this.#input = [];
     return this.#latest;
+  }
+
+  foresee(): Foresight | undefined {
+    if (this.#rules.unlimited) return undefined;
+    const shared = { forced: this.#replay, history: this.#history };
+    // the fill that ends a block is a step whose draw does not matter
+    if (this.#phase === 'blocks') return { ...shared, steps: this.#nextFill - this.#history.length + 1, masked: [Infinity, Infinity, 0] };
+    const { minTokens, maxTokens } = tokenLimits(this.#options, this.#targetTextTokens);
+    return { ...shared, steps: Math.max(1, maxTokens - this.#spoken), masked: [Math.max(0, minTokens - this.#spoken), Infinity, Infinity] };
   }
 
   accept(logits: Float32Array): Outcome {

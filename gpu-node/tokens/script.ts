@@ -14,11 +14,25 @@ export type EndReason = 'stop' | 'length' | 'positions' | 'loop' | 'silence';
 /** What one accepted step gave: a speech token, a fill token (bookkeeping of text in pieces), the end, token and end, or nothing while an earlier run is replayed. */
 export type Outcome = { readonly token?: number; readonly fill?: number; readonly end?: EndReason };
 
+/** What the next `accept`s will do with ids that are drawn in the graph, several in one run. */
+export type Foresight = {
+  /** Steps before which only the id of the step before is fed; at least 1. */
+  readonly steps: number;
+  /** How many of them mask each stop id, in the order of `stopIds`. */
+  readonly masked: readonly number[];
+  /** Ids of an earlier run that the first of them replay. */
+  readonly forced: readonly number[];
+  /** Ids drawn so far, oldest first, fill tokens included. */
+  readonly history: readonly number[];
+};
+
 export interface Script {
   /** Ids of the combined table to feed now, all of them before `accept`; undefined while it waits for text or has ended. */
   take(): readonly number[] | undefined;
   /** logits (V) of the last fed position. */
   accept(logits: Float32Array): Outcome;
+  /** Absent or undefined: every step needs its logits here. */
+  foresee?(): Foresight | undefined;
   /** Set when there is nothing to generate from the start, as when a resumed run was complete. */
   readonly ended: EndReason | undefined;
 }
@@ -71,6 +85,10 @@ export function wholeTextScript(options: WholeTextOptions): Script {
       const taken = input;
       input = undefined;
       return taken;
+    },
+    foresee() {
+      const under = Math.max(0, minTokens - history.length);
+      return { steps: maxTokens - history.length, masked: stopIds(config).map((id) => (masked.includes(id) ? under : 0)), forced: replay, history };
     },
     accept(logits) {
       const replayed = replay.shift();
