@@ -3,6 +3,7 @@
  * all at once, what length costs, and what a bounded left context costs in memory and distance. Work is measured in processor
  * time, because that is what is compared; a busy machine stretches the clock and not the work.
  */
+import { strict as assert } from 'node:assert';
 import { openCheckpoint } from '../checkpoint/index.ts';
 import type { StoredSpeaker } from '../checkpoint/types.ts';
 import type { EngineSettings } from '../engine.ts';
@@ -13,7 +14,7 @@ import { graphOpener } from '../runtime/session.ts';
 import { Streams } from '../schedule/streams.ts';
 import { Turns } from '../schedule/turns.ts';
 import { openVocoder } from '../wave/index.ts';
-import type { Measurement } from './measure.ts';
+import type { Measurement, Report } from './measure.ts';
 
 const SHORT_SECONDS = 5;
 const MIDDLE_SECONDS = 30;
@@ -21,11 +22,17 @@ const LONG_SECONDS = 60;
 /** −1: all; the first one is what the others are compared with. */
 const LEFT_BLOCKS = [-1, 1, 2, 4, 8] as const;
 const LEFT_SECONDS = 10;
+/** At full size, where opening a graph and each second take long. */
+const BOUNDED = { leftBlocks: [-1, 1, 2], leftSeconds: 4 } as const;
 
 type Cost = { readonly cpuMs: number; readonly wallMs: number };
+/** What a stream has cost so far, and how much sound it has given for it. */
+type Mark = Cost & { readonly seconds: number };
 
-/** `speechTokens`: of some natural speech, repeated to the length wanted. */
-export async function blocks({ settings, rounds, speechTokens }: { readonly settings: EngineSettings; readonly rounds: number; readonly speechTokens: readonly number[] }): Promise<Measurement[]> {
+type BlocksInput = { readonly settings: EngineSettings; readonly rounds: number; readonly bounded: boolean; readonly speechTokens: readonly number[] };
+
+/** `speechTokens`: of some natural speech, repeated to the length wanted. `bounded`: less of what takes long at full size. */
+export async function blocks({ settings, rounds, bounded, speechTokens }: BlocksInput, report: Report): Promise<void> {
   const checkpoint = await openCheckpoint(settings.model, { cacheDirectory: settings.cacheDirectory });
   const { config } = checkpoint;
   const directory = async (stage: 'flow' | 'hift'): Promise<string> => convertStage({ checkpoint, cacheDirectory: settings.cacheDirectory, stage, precision: settings.precisions[stage] });
@@ -40,53 +47,69 @@ export async function blocks({ settings, rounds, speechTokens }: { readonly sett
   const tokens = (seconds: number): number[] => Array.from({ length: seconds * config.tokenRateHz }, (_, i) => speechTokens[i % speechTokens.length] ?? 0);
   const { signal } = new AbortController();
 
-  async function streamed(seconds: number): Promise<Cost> {
+  async function streamed(seconds: number): Promise<Mark[]> {
     const all = tokens(seconds);
-    return costOf(async () => {
-      streams.open(state, { id: 1, seed: 1, speed: 1, early: true });
-      for (let at = 0; at < all.length; at += config.flow.encoder.chunkTokens) {
-        const end = at + config.flow.encoder.chunkTokens;
-        await streams.push({ id: 1, speechTokens: all.slice(at, end), last: end >= all.length, deadlineMs: 0, signal });
-      }
-      streams.close(1);
-    });
+    const marks: Mark[] = [];
+    const spent = stopwatch();
+    let samples = 0;
+    streams.open(state, { id: 1, seed: 1, speed: 1, early: true });
+    for (let at = 0; at < all.length; at += config.flow.encoder.chunkTokens) {
+      const end = at + config.flow.encoder.chunkTokens;
+      const made = await streams.push({ id: 1, speechTokens: all.slice(at, end), last: end >= all.length, deadlineMs: 0, signal });
+      samples += made.samples.length;
+      marks.push({ ...spent(), seconds: samples / config.sampleRateHz });
+      report.progress(`streaming ${seconds} s: ${(samples / config.sampleRateHz).toFixed(0)} s`);
+    }
+    streams.close(1);
+    return marks;
   }
 
   async function whole(seconds: number): Promise<Cost> {
+    report.progress(`offline, ${seconds} s`);
     const all = Int32Array.from(tokens(seconds));
-    return costOf(async () => vocoder.offline(await flow.offline({ ...voice, speechTokens: all }), { noise: { seed: 1 } }));
+    const spent = stopwatch();
+    await vocoder.offline(await flow.offline({ ...voice, speechTokens: all }), { noise: { seed: 1 } });
+    return spent();
   }
 
-  await streamed(SHORT_SECONDS);
-  await whole(SHORT_SECONDS);
+  await streamed(2);
+  await whole(2);
   const samples = { overOffline: [] as number[], overOfflineWall: [] as number[], growth: [] as number[], factor: [] as number[] };
   for (let round = 0; round < rounds; round++) {
-    const [middle, offline] = [await streamed(MIDDLE_SECONDS), await whole(MIDDLE_SECONDS)];
-    const [short, long] = [await streamed(SHORT_SECONDS), await streamed(LONG_SECONDS)];
+    // both of a comparison one behind the other, for a machine that is busy now and then
+    const [offline, middle] = [await whole(MIDDLE_SECONDS), at(await streamed(MIDDLE_SECONDS), MIDDLE_SECONDS)];
     samples.overOffline.push(middle.cpuMs / offline.cpuMs);
     samples.overOfflineWall.push(middle.wallMs / offline.wallMs);
-    samples.growth.push(long.cpuMs / LONG_SECONDS / (short.cpuMs / SHORT_SECONDS));
-    samples.factor.push(middle.wallMs / 1000 / MIDDLE_SECONDS);
+    samples.factor.push(middle.wallMs / 1000 / middle.seconds);
   }
-  const measurements: Measurement[] = [
+  report.measured([
     { name: `tokens to sound, streaming ${MIDDLE_SECONDS} s`, unit: 'real-time factor', samples: samples.factor },
     { name: `compute of streaming ${MIDDLE_SECONDS} s against offline`, unit: '× processor time', samples: samples.overOffline },
     { name: `the same by the clock`, unit: '×', samples: samples.overOfflineWall },
-    { name: `compute per second, ${LONG_SECONDS} s against ${SHORT_SECONDS} s`, unit: '× processor time', samples: samples.growth },
     { name: 'state of a stream at most, without its voice', unit: 'MB', samples: [flow.maxStreamBytes / 1e6] },
-  ];
+  ]);
+  for (let round = 0; round < rounds; round++) {
+    const marks = await streamed(LONG_SECONDS);
+    const [short, long] = [at(marks, SHORT_SECONDS), at(marks, LONG_SECONDS)];
+    samples.growth.push(long.cpuMs / long.seconds / (short.cpuMs / short.seconds));
+  }
+  report.measured([{ name: `compute per second of sound, ${LONG_SECONDS} s against their first ${SHORT_SECONDS} s`, unit: '× processor time', samples: samples.growth }]);
   await flow.close();
   await vocoder.release();
-  measurements.push(...(await leftContext(files, { voice, speechTokens: Int32Array.from(tokens(LEFT_SECONDS)) })));
+  const left = bounded ? { seconds: BOUNDED.leftSeconds, bounds: BOUNDED.leftBlocks } : { seconds: LEFT_SECONDS, bounds: LEFT_BLOCKS };
+  await leftContext(files, { voice, speechTokens: Int32Array.from(tokens(left.seconds)), ...left }, report);
   checkpoint.close();
-  return measurements;
 }
 
+type LeftInput = { readonly voice: FlowVoice; readonly speechTokens: Int32Array; readonly seconds: number; readonly bounds: readonly number[] };
+
 /** Bytes of a stream, and its mel's relative distance (RMS) to that with all context. */
-async function leftContext(files: Parameters<typeof openFlow>[0], { voice, speechTokens }: { readonly voice: FlowVoice; readonly speechTokens: Int32Array }): Promise<Measurement[]> {
+async function leftContext(files: Parameters<typeof openFlow>[0], { voice, speechTokens, seconds, bounds }: LeftInput, report: Report): Promise<void> {
   const measurements: Measurement[] = [];
   let exact: Float32Array | undefined;
-  for (const leftBlocks of LEFT_BLOCKS) {
+  for (const leftBlocks of bounds) {
+    const name = leftBlocks < 0 ? 'all' : String(leftBlocks);
+    report.progress(`left blocks: ${name}`);
     const flow = await openFlow({ ...files, leftBlocks, promptBlocks: leftBlocks });
     const stream = flow.stream(await flow.voiceState(voice));
     const mel = [...(await stream.push(speechTokens, { last: false }))];
@@ -95,11 +118,17 @@ async function leftContext(files: Parameters<typeof openFlow>[0], { voice, speec
     stream.close();
     await flow.close();
     exact ??= Float32Array.from(mel);
-    const name = leftBlocks < 0 ? 'all' : String(leftBlocks);
-    measurements.push({ name: `state after ${LEFT_SECONDS} s, left blocks ${name}`, unit: 'MB', samples: [bytes / 1e6] });
+    measurements.push({ name: `state after ${seconds} s, left blocks ${name}`, unit: 'MB', samples: [bytes / 1e6] });
     if (leftBlocks >= 0) measurements.push({ name: `mel, left blocks ${name} against all`, unit: '% RMS', samples: [100 * relativeRms(mel, exact)] });
   }
-  return measurements;
+  report.measured(measurements);
+}
+
+/** Where the stream had given so many seconds, or its end. */
+function at(marks: readonly Mark[], seconds: number): Mark {
+  const mark = marks.find((one) => one.seconds >= seconds) ?? marks.at(-1);
+  assert(mark, 'a stream has blocks');
+  return mark;
 }
 
 function voiceOf(speaker: StoredSpeaker | undefined, speakerDim: number): FlowVoice {
@@ -107,12 +136,14 @@ function voiceOf(speaker: StoredSpeaker | undefined, speakerDim: number): FlowVo
   return { embedding: speaker.embedding, prompt: speaker.prompt && { speechTokens: speaker.prompt.flowSpeechTokens, mel: speaker.prompt.mel } };
 }
 
-async function costOf(work: () => Promise<unknown>): Promise<Cost> {
+/** Processor time and clock from now on. */
+function stopwatch(): () => Cost {
   const before = process.cpuUsage();
   const startMs = performance.now();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return { cpuMs: (user + system) / 1000, wallMs: performance.now() - startMs };
+  return () => {
+    const { user, system } = process.cpuUsage(before);
+    return { cpuMs: (user + system) / 1000, wallMs: performance.now() - startMs };
+  };
 }
 
 function relativeRms(mel: readonly number[], exact: Float32Array): number {

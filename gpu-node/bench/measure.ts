@@ -1,7 +1,11 @@
 /** Measuring and printing: warm-up, samples, median and spread, and the machine they were taken on. */
 import { availableParallelism, cpus, totalmem } from 'node:os';
 
+/** No samples: it was not finished, and the unit says so. */
 export type Measurement = { readonly name: string; readonly unit: string; readonly samples: readonly number[] };
+
+/** What a long task says while it runs: what it does now, and figures as soon as they are known. */
+export type Report = { readonly progress: (what: string) => void; readonly measured: (measurements: readonly Measurement[]) => void };
 
 export type Hardware = { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly node: string; readonly platform: string; readonly device: string };
 
@@ -36,13 +40,14 @@ export function median(values: readonly number[]): number {
 
 /** name, median, least and greatest sample, unit, count; `others` adds a ratio column by equal names. */
 export function measurementRows(measurements: readonly Measurement[], others: readonly Measurement[] = []): string[][] {
-  const other = new Map(others.map((entry) => [entry.name, median(entry.samples)]));
+  const other = new Map(others.map((entry) => [entry.name, entry]));
   const head = ['', 'median', 'min', 'max', 'unit', 'n'];
   const rows = measurements.map(({ name, unit, samples }) => {
-    const row = [name, figure(median(samples)), figure(Math.min(...samples)), figure(Math.max(...samples)), unit, String(samples.length)];
+    const row = samples.length === 0 ? [name, '–', '–', '–', unit, '0'] : [name, figure(median(samples)), figure(Math.min(...samples)), figure(Math.max(...samples)), unit, String(samples.length)];
     if (others.length === 0) return row;
     const theirs = other.get(name);
-    return [...row, theirs === undefined ? '–' : figure(theirs), theirs === undefined ? '–' : `${figure(theirs / median(samples))} ×`];
+    if (!theirs || theirs.samples.length === 0) return [...row, theirs?.unit ?? '–', '–'];
+    return [...row, figure(median(theirs.samples)), samples.length === 0 ? '–' : `${figure(median(theirs.samples) / median(samples))} ×`];
   });
   return [others.length === 0 ? head : [...head, 'official', 'faster'], ...rows];
 }

@@ -18,12 +18,12 @@ import { LanguageModel } from '../tokens/index.ts';
 import { openVocoder } from '../wave/index.ts';
 import { streamed } from './stream.ts';
 import { timeEach } from './measure.ts';
-import type { Measurement } from './measure.ts';
+import type { Measurement, Report } from './measure.ts';
 
 /** `bounded`: random weights speak until their length limit, so texts are kept short. */
 export type TaskInput = { readonly settings: EngineSettings; readonly samples: number; readonly bounded: boolean };
 
-export const TASKS = { llm, flow, vocoder, start, whole, stream } as const satisfies Record<string, (input: TaskInput) => Promise<Measurement[]>>;
+export const TASKS = { llm, flow, vocoder, start, whole, stream } as const satisfies Record<string, (input: TaskInput, report: Report) => Promise<Measurement[]>>;
 export type TaskName = keyof typeof TASKS;
 
 const TOKENS_PER_SECOND = 25;
@@ -132,8 +132,10 @@ async function whole({ settings, samples }: TaskInput): Promise<Measurement[]> {
   ];
 }
 
-async function stream(input: TaskInput): Promise<Measurement[]> {
-  return streamed(input);
+/** Long: it reports on the way. */
+async function stream(input: TaskInput, report: Report): Promise<Measurement[]> {
+  await streamed(input, report);
+  return [];
 }
 
 async function stage(settings: EngineSettings, name: Stage): Promise<{ readonly checkpoint: Checkpoint; readonly directory: string; readonly open: OpenGraph }> {

@@ -3,12 +3,13 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
 import { CosyError } from '../../shared/errors/index.ts';
+import type { Said } from '../bench/child.ts';
 import { hardware, measurementRows } from '../bench/measure.ts';
 import type { Measurement } from '../bench/measure.ts';
 import { TASKS } from '../bench/tasks.ts';
-import type { TaskInput, TaskName } from '../bench/tasks.ts';
+import type { TaskName } from '../bench/tasks.ts';
 import { writeRandomCheckpoint } from '../checkpoint/random.ts';
 import { engineOptions, number, text } from './options.ts';
 import { Progress, print, table } from './terminal.ts';
@@ -26,15 +27,22 @@ export async function benchCommand(options: Record<string, unknown>, [what = []]
     const measurements: Measurement[] = [];
     for (const task of tasks) {
       progress.show(`${model}: ${task}`);
-      const taken = await inProcess(task, { settings: { ...settings, model: directory }, samples, bounded: model === 'full' });
-      progress.done();
-      // shown at once: a whole run takes many minutes, and what was measured is not lost with the rest
-      print(table(measurementRows(taken)));
-      measurements.push(...taken);
+      const input = { settings: { ...settings, model: directory }, samples, bounded: model === 'full' };
+      await spoken(process.execPath, [join(import.meta.dirname, '../bench/child.ts'), JSON.stringify({ task, input })], (line) => {
+        const said = JSON.parse(line) as Said;
+        if ('progress' in said) return progress.show(`${model}: ${task}, ${said.progress}`);
+        // shown at once: a whole run takes many minutes, and what was measured is not lost with the rest
+        progress.done();
+        print(table(measurementRows(said.measured)));
+        measurements.push(...said.measured);
+      });
     }
     const checkout = text(options['official']);
-    if (model === 'full' && checkout !== undefined) progress.show('official PyTorch code');
-    const official = model === 'full' && checkout !== undefined ? await officialMeasurements(checkout, text(options['python']) ?? 'python3', samples) : [];
+    const official: Measurement[] = [];
+    for (const task of model === 'full' && checkout !== undefined ? tasks : []) {
+      progress.show(`official PyTorch code: ${task}`);
+      official.push(...(await officialMeasurements(task, { checkout: checkout ?? '', python: text(options['python']) ?? 'python3', samples })));
+    }
     progress.done();
     const name = model === 'given' ? directory : 'full size, random weights';
     results.push({ model: name, measurements, official });
@@ -64,24 +72,34 @@ async function fullSizeModel(cacheDirectory: string): Promise<string> {
   return directory;
 }
 
-async function inProcess(task: TaskName, input: TaskInput): Promise<Measurement[]> {
-  const output = await run(process.execPath, [join(import.meta.dirname, '../bench/child.ts'), JSON.stringify({ task, input })]);
-  return JSON.parse(output.trimEnd().split('\n').at(-1) ?? '[]') as Measurement[];
+/** What official.py measures, by task; what it has not said after `limitMs` is reported as not finished. */
+const OFFICIAL: Partial<Record<TaskName, { readonly limitMs: number; readonly names: readonly string[] }>> = {
+  llm: { limitMs: 60_000, names: ['llm step, batch 1'] },
+  flow: { limitMs: 120_000, names: ['flow, 2 s + 3 s prompt', 'flow, 10 s + 3 s prompt'] },
+  vocoder: { limitMs: 60_000, names: ['vocoder, 2 s', 'vocoder, 10 s'] },
+  stream: { limitMs: 150_000, names: ['first audio, 1 listener', 'whole real-time factor, streaming'] },
+};
+
+async function officialMeasurements(task: TaskName, { checkout, python, samples }: { readonly checkout: string; readonly python: string; readonly samples: number }): Promise<Measurement[]> {
+  const official = OFFICIAL[task];
+  if (!official) return [];
+  const measurements: Measurement[] = [];
+  const args = [join(import.meta.dirname, '../bench/official.py'), checkout, '--what', task, '--samples', String(Math.max(2, Math.round(samples / 2)))];
+  await spoken(python, args, (line) => measurements.push(JSON.parse(line) as Measurement), official.limitMs);
+  const missing = official.names.filter((name) => !measurements.some((one) => one.name === name));
+  return [...measurements, ...missing.map((name) => ({ name, unit: `not finished in ${official.limitMs / 1000} s`, samples: [] }))];
 }
 
-async function officialMeasurements(checkout: string, python: string, samples: number): Promise<Measurement[]> {
-  const output = await run(python, [join(import.meta.dirname, '../bench/official.py'), checkout, '--samples', String(Math.max(2, Math.round(samples / 2)))]);
-  return output.trim().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Measurement);
-}
-
-async function run(command: string, args: readonly string[]): Promise<string> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Runs a program and hands on each line of JSON as it comes; after `limitMs` it is ended. */
+async function spoken(command: string, args: readonly string[], heard: (line: string) => void, limitMs?: number): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], ...(limitMs !== undefined && { timeout: limitMs, killSignal: 'SIGKILL' }) });
+  const startMs = performance.now();
   const exited = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
   });
-  const output = await readAll(child.stdout);
+  for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('{')) heard(line);
   const status = await exited;
-  if (status !== 0) throw new CosyError('internal_error', `A measurement ended with status ${status}: see above.`);
-  return output;
+  const isLate = limitMs !== undefined && performance.now() - startMs >= limitMs;
+  if (status !== 0 && !isLate) throw new CosyError('internal_error', `A measurement ended with status ${status}: see above.`);
 }
