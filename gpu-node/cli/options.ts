@@ -15,11 +15,13 @@ export function modelDirectory(options: Record<string, unknown>): string {
 
 /** Settings of the engine from options, environment and defaults, in this order. */
 export function engineOptions(options: Record<string, unknown>): EngineSettings {
-  const precision = text(options['precision']) as Precision | undefined;
+  const device = (text(options['device']) ?? 'cpu') as Device;
+  // 8-bit products are for processors, and so is float32 attention
+  const precision = (text(options['precision']) ?? (device === 'cpu' ? undefined : 'fp16')) as Precision | undefined;
   return {
     model: modelDirectory(options),
     cacheDirectory: text(options['cache']) ?? process.env['COSYVOICE_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'cosyvoice'),
-    device: (text(options['device']) ?? 'cpu') as Device,
+    device,
     threads: number(options['threads']) ?? 0,
     // the vocoder and the front ends stay in float unless everything is to be half precision
     precisions: precision === undefined ? {} : precision === 'fp16' ? { llm: precision, flow: precision, hift: precision } : { llm: precision, flow: precision === 'int4' ? 'int8' : precision },

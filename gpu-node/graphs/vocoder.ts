@@ -12,21 +12,22 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Checkpoint, TensorStore, VocoderConfig } from '../checkpoint/types.ts';
 import { conv, inverseStft, residualBlock, stft, upsample } from './layers/hift.ts';
+import type { Real } from './layers/hift.ts';
 import { channelsFirst, channelsLast, residualBlockInt8 } from './layers/hift8.ts';
 import { exactWeightLevels } from './layers/vnni.ts';
 import type { Network } from './network.ts';
-import { Graph } from './onnx/graph.ts';
+import { DATA_TYPE, Graph } from './onnx/graph.ts';
 import type { Value } from './onnx/graph.ts';
 import { writeModel } from './onnx/write.ts';
 
 export const vocoder: Network = {
   stage: 'hift',
-  precisions: ['fp32', 'int8'],
+  precisions: ['fp32', 'int8', 'fp16'],
   write: (checkpoint: Checkpoint, directory: string, precision) => {
     const weightLevels = precision === 'int8' ? exactWeightLevels() : 0;
     const files: VocoderFiles = { source: sourceWeights(checkpoint.hift), weightLevels };
     writeModel(f0Graph(checkpoint.hift, checkpoint.config.hift), join(directory, 'f0.onnx'));
-    writeModel(decodeGraph(checkpoint.hift, checkpoint.config.hift, { weightLevels }), join(directory, 'decode.onnx'));
+    writeModel(decodeGraph(checkpoint.hift, checkpoint.config.hift, { weightLevels, type: precision === 'fp16' ? 'float16' : 'float32' }), join(directory, 'decode.onnx'));
     writeFileSync(join(directory, 'vocoder.json'), JSON.stringify(files));
   },
 };
@@ -65,9 +66,10 @@ export function f0Graph(store: TensorStore, config: VocoderConfig): Graph {
 /**
  * mel (B, 80, W), source (B, 480·W), left (1), right (1) → samples (B, 480·(W − left − right)), not clamped.
  * `taps` adds the outputs of inner layers under the names of the reference cases. `weightLevels` > 0: residual blocks of at
- * least `int8Channels` channels have 8-bit products with that many weight levels on each side of zero.
+ * least `int8Channels` channels have 8-bit products with that many weight levels on each side of zero. `type`: of everything
+ * between the two transforms; pitch, spectra, exponentials and phases stay float32.
  */
-export function decodeGraph(store: TensorStore, config: VocoderConfig, { taps = false, weightLevels = 0, int8Channels = INT8_CHANNELS }: { taps?: boolean; weightLevels?: number; int8Channels?: number } = {}): Graph {
+export function decodeGraph(store: TensorStore, config: VocoderConfig, { taps = false, weightLevels = 0, int8Channels = INT8_CHANNELS, type = 'float32' }: { taps?: boolean; weightLevels?: number; int8Channels?: number; type?: Real } = {}): Graph {
   const graph = new Graph('decode');
   const mel = graph.input('mel', 'float32', ['B', config.melBins, 'W']);
   const source = graph.input('source', 'float32', ['B', 'N']);
@@ -82,14 +84,16 @@ export function decodeGraph(store: TensorStore, config: VocoderConfig, { taps = 
   const hops = config.upsampleRates.reduce((a, b) => a * b);
   const blocks = config.resblockKernelSizes.length;
 
-  const spectrum = stft(graph, graph.op('Unsqueeze', [source, graph.ints([1, 2])]), config.istft);
-  if (taps) graph.output('stft', spectrum, 'float32', ['B', config.istft.nFft + 2, 1, 'L']);
+  const as = (value: Value, to: Real): Value => (type === 'float32' ? value : graph.op('Cast', [value], { to: DATA_TYPE[to] }));
+  const exact = stft(graph, graph.op('Unsqueeze', [source, graph.ints([1, 2])]), config.istft);
+  const spectrum = as(exact, type);
+  if (taps) graph.output('stft', exact, 'float32', ['B', config.istft.nFft + 2, 1, 'L']);
   // Context that is still there, on each side.
   let remaining: readonly [Value, Value] = [left, right];
   const crop = (x: Value, rate: number, needed: number): Value => cut(graph, x, rate, remaining, needed);
   const cropped = (needed: number) => (remaining = [graph.op('Min', [left, graph.ints([needed])]), graph.op('Min', [right, graph.ints([needed])])]);
 
-  let x = tap('conv_pre', conv(graph, store, graph.op('Unsqueeze', [mel, graph.ints([2])]), 'conv_pre'));
+  let x = tap('conv_pre', conv(graph, store, as(graph.op('Unsqueeze', [mel, graph.ints([2])]), type), 'conv_pre', { type }));
   let rate = 1;
   for (let i = 0; i < stages; i++) {
     const up = config.upsampleRates[i] as number;
@@ -100,28 +104,28 @@ export function decodeGraph(store: TensorStore, config: VocoderConfig, { taps = 
       cropped(needed);
     }
     x = graph.op('LeakyRelu', [x], { alpha: { float: config.leakyReluSlope } });
-    x = tap(`up${i}`, upsample({ graph, store, x, name: `ups.${i}`, rate: up, scale: i === 0 ? 1 : 1 / blocks }));
+    x = tap(`up${i}`, upsample({ graph, store, x, name: `ups.${i}`, rate: up, scale: i === 0 ? 1 : 1 / blocks, type }));
     rate *= up;
     if (i === stages - 1) x = graph.op('Pad', [x, graph.ints([0, 0, 0, 1, 0, 0, 0, 0])], { mode: 'reflect' });
 
     const pad = Math.floor(down / 2);
     const near = cut(graph, spectrum, hops, [left, right], i === 0 ? Number.MAX_SAFE_INTEGER : needed);
-    const merged = tap(`src_down${i}`, conv(graph, store, near, `source_downs.${i}`, { stride: down, pads: [pad, pad] }));
+    const merged = tap(`src_down${i}`, conv(graph, store, near, `source_downs.${i}`, { stride: down, pads: [pad, pad], type }));
     // Each stage halves the channels.
     const levels = config.baseChannels >> (i + 1) >= int8Channels ? weightLevels : 0;
     const sourceBlock = { name: `source_resblocks.${i}`, dilations: config.sourceResblockDilations[i] ?? [] };
-    x = graph.op('Add', [x, tap(`src_res${i}`, residualSum({ graph, store, x: merged, blocks: [sourceBlock], levels }))]);
+    x = graph.op('Add', [x, tap(`src_res${i}`, residualSum({ graph, store, x: merged, blocks: [sourceBlock], levels, type }))]);
     if (i === 0) {
       x = crop(x, rate, needed);
       cropped(needed);
     }
     const mixed = config.resblockDilations.map((dilations, j) => ({ name: `resblocks.${i * blocks + j}`, dilations }));
-    x = residualSum({ graph, store, x, blocks: mixed, levels, onFirst: (value) => tap(`res${i}_0`, value) });
+    x = residualSum({ graph, store, x, blocks: mixed, levels, type, onFirst: (value) => tap(`res${i}_0`, value) });
   }
   // torch's default slope, not the configured one (generator.py: `F.leaky_relu(x)`).
   x = graph.op('LeakyRelu', [x], { alpha: { float: 0.01 } });
-  x = tap('conv_post', conv(graph, store, x, 'conv_post', { inScale: () => new Float32Array(store.tensors.get('conv_post.weight')?.shape[1] ?? 0).fill(1 / blocks) }));
-  const samples = inverseStft(graph, toRectangular(graph, x, config.istft.nFft / 2 + 1), config.istft);
+  x = tap('conv_post', conv(graph, store, x, 'conv_post', { type, inScale: () => new Float32Array(store.tensors.get('conv_post.weight')?.shape[1] ?? 0).fill(1 / blocks) }));
+  const samples = inverseStft(graph, toRectangular(graph, as(x, 'float32'), config.istft.nFft / 2 + 1), config.istft);
   const wide = graph.op('Unsqueeze', [samples, graph.ints([1, 2])]);
   graph.output('samples', graph.op('Squeeze', [crop(wide, hops * config.istft.hopLength, 0), graph.ints([1, 2])]), 'float32', ['B', 'M']);
   return graph;
@@ -134,13 +138,14 @@ type ResidualSum = {
   readonly blocks: readonly { readonly name: string; readonly dilations: readonly number[] }[];
   /** 0: float32. */
   readonly levels: number;
+  readonly type: Real;
   readonly onFirst?: (value: Value) => void;
 };
 
 /** The sum of the blocks' outputs for the same input, (B, C, 1, L) → (B, C, 1, L). */
-function residualSum({ graph, store, x, blocks, levels, onFirst }: ResidualSum): Value {
+function residualSum({ graph, store, x, blocks, levels, type, onFirst }: ResidualSum): Value {
   const input = levels > 0 ? channelsLast(graph, x) : x;
-  const outputs = blocks.map(({ name, dilations }) => (levels > 0 ? residualBlockInt8({ graph, store, x: input, name, dilations, levels }) : residualBlock(graph, store, input, name, dilations)));
+  const outputs = blocks.map(({ name, dilations }) => (levels > 0 ? residualBlockInt8({ graph, store, x: input, name, dilations, levels }) : residualBlock({ graph, store, x: input, name, dilations, type })));
   if (outputs[0] && levels === 0) onFirst?.(outputs[0]);
   const sum = outputs.reduce((a, b) => graph.op('Add', [a, b]));
   return levels > 0 ? channelsFirst(graph, sum) : sum;

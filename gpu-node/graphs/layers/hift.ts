@@ -8,13 +8,19 @@
 import { strict as assert } from 'node:assert';
 import type { TensorInfo, TensorStore, VocoderConfig } from '../../checkpoint/types.ts';
 import { CosyError } from '../../../shared/errors/index.ts';
+import { bytesOf } from '../onnx/graph.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
 
 /** Under this, sin²(αx)/α is below float32 rounding of x for any x that occurs, and 1/α is still a normal number. */
 const SMALLEST_ALPHA = 1e-6;
 
+/** Number type of signals and weights. */
+export type Real = 'float32' | 'float16';
+
 /** `inScale`, `outScale`: factors per input and output channel that are multiplied into the weights. */
 export type ConvOptions = {
+  /** Of signal and weights. */
+  readonly type?: Real;
   readonly stride?: number;
   readonly dilation?: number;
   readonly pads?: readonly [number, number];
@@ -25,10 +31,10 @@ export type ConvOptions = {
 /** (B, Cin, 1, W) → (B, Cout, 1, W'); `name` has `.weight` (Cout, Cin, k) and `.bias`. Padding keeps the length when not given. */
 export function conv(graph: Graph, store: TensorStore, x: Value, name: string, options: ConvOptions = {}): Value {
   const [outputs, inputs, kernel] = shapeOf(store, `${name}.weight`);
-  const { stride = 1, dilation = 1, inScale, outScale } = options;
+  const { stride = 1, dilation = 1, inScale, outScale, type = 'float32' } = options;
   const half = ((kernel - 1) * dilation) / 2;
   const [left, right] = options.pads ?? [half, half];
-  const weight = graph.floats(`${name}.weight`, [outputs, inputs, 1, kernel], () => {
+  const weight = reals(graph, type, `${name}.weight`, [outputs, inputs, 1, kernel], () => {
     const values = store.float32(`${name}.weight`);
     const columns = inScale?.();
     const rows = outScale?.();
@@ -36,7 +42,7 @@ export function conv(graph: Graph, store: TensorStore, x: Value, name: string, o
     if (rows) values.forEach((value, i) => (values[i] = value * (rows[Math.floor(i / (kernel * inputs))] as number)));
     return values;
   });
-  const bias = graph.floats(`${name}.bias`, [outputs], () => {
+  const bias = reals(graph, type, `${name}.bias`, [outputs], () => {
     const rows = outScale?.();
     return store.float32(`${name}.bias`).map((value, i) => value * (rows?.[i] ?? 1));
   });
@@ -44,22 +50,22 @@ export function conv(graph: Graph, store: TensorStore, x: Value, name: string, o
 }
 
 /** (B, Cin, 1, W) → (B, Cout, 1, rate·W); weight (Cin, Cout, k), times `scale`. */
-export function upsample({ graph, store, x, name, rate, scale }: { graph: Graph; store: TensorStore; x: Value; name: string; rate: number; scale: number }): Value {
+export function upsample({ graph, store, x, name, rate, scale, type = 'float32' }: { graph: Graph; store: TensorStore; x: Value; name: string; rate: number; scale: number; type?: Real }): Value {
   const [inputs, outputs, kernel] = shapeOf(store, `${name}.weight`);
   const pad = (kernel - rate) / 2;
-  const weight = graph.floats(`${name}.weight`, [inputs, outputs, 1, kernel], () => store.float32(`${name}.weight`).map((value) => value * scale));
-  const bias = graph.floats(`${name}.bias`, [outputs], () => store.float32(`${name}.bias`));
+  const weight = reals(graph, type, `${name}.weight`, [inputs, outputs, 1, kernel], () => store.float32(`${name}.weight`).map((value) => value * scale));
+  const bias = reals(graph, type, `${name}.bias`, [outputs], () => store.float32(`${name}.bias`));
   return graph.op('ConvTranspose', [x, weight, bias], { kernel_shape: [1, kernel], strides: [1, rate], pads: [0, pad, 0, pad] }, { name });
 }
 
 /** One residual block: for each dilation d, x += conv_{k,1}(snake(conv_{k,d}(snake(x)))). (B, C, 1, W) → the same. */
-export function residualBlock(graph: Graph, store: TensorStore, x: Value, name: string, dilations: readonly number[]): Value {
+export function residualBlock({ graph, store, x, name, dilations, type = 'float32' }: { graph: Graph; store: TensorStore; x: Value; name: string; dilations: readonly number[]; type?: Real }): Value {
   return dilations.reduce((sum, dilation, j) => {
     const outer = alphaOf(store, `${name}.activations1.${j}.alpha`);
     const inner = alphaOf(store, `${name}.activations2.${j}.alpha`);
-    const scaled = graph.op('Mul', [sum, graph.floats(`${name}.activations1.${j}.alpha`, [1, ...outer.shape, 1, 1], outer.values)]);
-    const hidden = conv(graph, store, snake(graph, scaled), `${name}.convs1.${j}`, { dilation, inScale: () => outer.values().map(reciprocal), outScale: inner.values });
-    return graph.op('Add', [conv(graph, store, snake(graph, hidden), `${name}.convs2.${j}`, { inScale: () => inner.values().map(reciprocal) }), sum]);
+    const scaled = graph.op('Mul', [sum, reals(graph, type, `${name}.activations1.${j}.alpha`, [1, ...outer.shape, 1, 1], outer.values)]);
+    const hidden = conv(graph, store, snake(graph, scaled), `${name}.convs1.${j}`, { type, dilation, inScale: () => outer.values().map(reciprocal), outScale: inner.values });
+    return graph.op('Add', [conv(graph, store, snake(graph, hidden), `${name}.convs2.${j}`, { type, inScale: () => inner.values().map(reciprocal) }), sum]);
   }, x);
 }
 
@@ -72,6 +78,11 @@ export function snake(graph: Graph, t: Value): Value {
 /** The parameters (C,) of a snake, kept away from zero. */
 export function alphaOf(store: TensorStore, name: string): { readonly shape: readonly number[]; readonly values: () => Float32Array } {
   return { shape: infoOf(store, name).shape, values: () => store.float32(name).map((value) => (Math.abs(value) < SMALLEST_ALPHA ? SMALLEST_ALPHA : value)) };
+}
+
+/** Weight of either type, values rounded to nearest. */
+function reals(graph: Graph, type: Real, name: string, shape: readonly number[], values: () => Float32Array): Value {
+  return graph.weight(name, type, shape, () => bytesOf(type === 'float16' ? new Float16Array(values()) : values()));
 }
 
 function reciprocal(value: number): number {
