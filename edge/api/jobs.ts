@@ -1,5 +1,6 @@
 /** `/v1/audio/jobs`: long texts and batches, made in the background. */
 import { Hono } from 'hono';
+import type { MiddlewareHandler } from 'hono';
 import { z } from 'zod';
 import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_JOB_CHARACTERS, MAX_JOB_ITEMS, MAX_SPEECH_BODY_BYTES } from '../../shared/limits/index.ts';
@@ -65,7 +66,16 @@ jobs.use(async (c, next) => {
   await Promise.all([next(), showLimits({ caller: c.get('caller'), env: c.env, limits: c.get('limits') })]);
 });
 
-jobs.post('/', idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {
+/** Before what an idempotency key keeps: the secret is made anew for each answer and stored with none. */
+const withWebhookSecret: MiddlewareHandler<EdgeContext> = async (c, next) => {
+  await next();
+  if (c.res.status !== 202) return;
+  const { webhook_status, ...job } = (await c.res.clone().json()) as z.infer<typeof answerSchema>;
+  if (webhook_status === undefined) return;
+  c.res = new Response(JSON.stringify({ ...job, webhook_status, webhook_secret: await webhookSecret(c.env, c.get('caller').tenant) }), c.res);
+};
+
+jobs.post('/', withWebhookSecret, idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {
   const { env } = c;
   const caller = c.get('caller');
   const { request, warnings } = parse(await readJson(c.req.raw, MAX_SPEECH_BODY_BYTES));
@@ -85,7 +95,7 @@ jobs.post('/', idempotent(MAX_SPEECH_BODY_BYTES), async (c) => {
   });
   await enqueue(env, id, firstSegments(planned.segments.length));
   const row = await mine(env, id, caller.tenant);
-  return c.json({ ...brief(row), ...(request.webhook_url !== undefined && { webhook_secret: await webhookSecret(env, caller.tenant) }), ...(warnings.length > 0 && { warnings }) }, 202);
+  return c.json({ ...brief(row), ...(warnings.length > 0 && { warnings }) }, 202);
 });
 
 jobs.get('/', async (c) => {

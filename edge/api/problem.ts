@@ -1,9 +1,9 @@
 /** Failure → response: RFC 9457 members and, beside them, the `error` member that OpenAI's clients read. */
-import { isCosyError } from '../../shared/errors/index.ts';
+import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 
 /** The answer to a failed request; an unknown failure says nothing about itself. */
 export function problem(error: unknown, requestId: string): Response {
-  const known = isCosyError(error) ? error : undefined;
+  const known = isCosyError(error) ? error : ofDatabase(error);
   const status = known?.status ?? 500;
   const code = known?.code ?? 'internal_error';
   const message = known?.message ?? 'Something failed here: try again.';
@@ -21,6 +21,12 @@ export function problem(error: unknown, requestId: string): Response {
     error: { message, type: errorType(status), code, param: known?.param ?? null },
   };
   return new Response(JSON.stringify(body), { status: status === 499 ? 400 : status, headers });
+}
+
+/** D1 says what it is in the message only (https://developers.cloudflare.com/d1/observability/debug-d1/). */
+function ofDatabase(error: unknown): CosyError | undefined {
+  if (!(error instanceof Error) || !error.message.startsWith('D1_')) return undefined;
+  return new CosyError('store_unavailable', 'The database does not answer: try again.', { retryAfterMs: 2000 });
 }
 
 /** OpenAI's name for what a status means. */

@@ -2,7 +2,7 @@
  * One socket of `/v1/audio/speech/ws`: contexts that speak side by side, each with its own voice and text. What goes wrong in a
  * context is an `error` event of that context; the socket closes for what concerns all of them.
  *
- *   1000 idle · 1001 the service stops: connect again · 1008 sound is not taken · 1009 a message is too large
+ *   1000 idle · 1001 the service stops: connect again · 1008 sound is not taken, or the key has ended · 1009 a message is too large
  */
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import { PiecesSpeech } from '../pieces.ts';
@@ -25,6 +25,7 @@ type Context = { readonly speech: PiecesSpeech; readonly delivery: ReturnType<ty
 export class SocketSession {
   readonly #socket: WebSocket;
   readonly #about: PiecesContext;
+  readonly #check: () => Promise<void>;
   readonly #contexts = new Map<string, Context>();
   readonly #window = new SoundWindow(() => this.#close(1008, 'sound was sent and not acknowledged: send audio.ack'));
   #defaults: Partial<Extract<ClientMessage, { type: 'session.update' }>['defaults']> = {};
@@ -32,9 +33,11 @@ export class SocketSession {
   #count = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(socket: WebSocket, about: PiecesContext) {
+  /** `check`: throws `invalid_api_key` once the caller may not begin anything more. */
+  constructor(socket: WebSocket, about: PiecesContext, check: () => Promise<void>) {
     this.#socket = socket;
     this.#about = about;
+    this.#check = check;
   }
 
   start(): void {
@@ -93,10 +96,12 @@ export class SocketSession {
 
   async #speak(id: string, context: Context): Promise<void> {
     try {
+      await this.#check();
       for await (const part of context.speech.parts()) await this.#tell(id, context, part);
     } catch (error) {
       if (isCosyError(error) && error.code === 'cancelled') this.#send({ type: 'context.done', context_id: id, reason: context.interrupted ? 'interrupted' : 'cancelled' });
       else this.#fail(id, error);
+      if (isCosyError(error) && error.code === 'invalid_api_key') return this.#close(1008, 'the key has ended');
       this.#draining ||= isCosyError(error) && error.code === 'draining';
     } finally {
       this.#contexts.delete(id);

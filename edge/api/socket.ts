@@ -1,7 +1,8 @@
 /** `GET /v1/audio/speech/ws`: text in, sound out, while both are made. The protocol is in socket-messages.ts and socket-session.ts. */
+import { waitUntil } from 'cloudflare:workers';
 import { Hono } from 'hono';
 import { CosyError } from '../../shared/errors/index.ts';
-import { requireScope } from '../auth/authenticate.ts';
+import { checkStillGood, requireScope } from '../auth/authenticate.ts';
 import { SOCKET_PROTOCOL } from '../auth/credential.ts';
 import type { EdgeContext } from '../env.ts';
 import { regionOf } from '../route/regions.ts';
@@ -20,7 +21,9 @@ speechSocket.get('/', (c) => {
   const { 0: client, 1: server } = new WebSocketPair();
   server.binaryType = 'arraybuffer';
   server.accept();
-  new SocketSession(server, { requestId: c.get('requestId'), caller: c.get('caller'), env: c.env, region: regionOf(c.req.raw, c.env) }).start();
+  const { env } = c;
+  const caller = c.get('caller');
+  new SocketSession(server, { requestId: c.get('requestId'), caller, env, region: regionOf(c.req.raw, env) }, () => checkStillGood(caller, env, waitUntil)).start();
   const offered = c.req.header('sec-websocket-protocol')?.split(/,\s*/) ?? [];
   return new Response(null, { status: 101, webSocket: client, headers: offered.includes(SOCKET_PROTOCOL) ? { 'sec-websocket-protocol': SOCKET_PROTOCOL } : {} });
 });

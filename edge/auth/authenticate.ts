@@ -35,6 +35,14 @@ export async function authenticate(request: Request, env: Env, defer: Defer): Pr
   return caller.scopes.has('admin') ? actingFor(tenant, caller, env, defer) : sameTenant(tenant, caller);
 }
 
+/** Of a caller who stays (a socket): throws `invalid_api_key` once its key has ended. A client token's own end is no end of what it opened. */
+export async function checkStillGood({ keyId: id }: Caller, env: Env, defer: Defer): Promise<void> {
+  if (!id.startsWith('key_')) return;
+  const record = await findKey(id, env, defer);
+  if (!record) throw new CosyError('invalid_api_key', 'The API key is gone: use another one.');
+  checkAlive(record);
+}
+
 /** Throws `forbidden`. */
 export function requireScope(caller: Caller, scope: Scope): void {
   if (caller.scopes.has(scope) || caller.scopes.has('admin')) return;

@@ -63,8 +63,9 @@ describe('two models at once', () => {
 
 describe('the model for new prompts', () => {
   it('is the one that most nodes have, which is the same for every edge', () => {
-    const node = (name: string, modelRevision: string | undefined, draining = false): Parameters<typeof prevailingFirst>[0][number] => ({ url: `http://${name}`, region: 'local', firstAudioMs: 0, draining, modelRevision, presets: [], warmVoices: new Set(), heartbeat: undefined });
-    const order = (...nodes: KnownNode[]) => prevailingFirst(nodes).map(({ url }) => url.slice(7)).join('');
+    type Node = Parameters<typeof prevailingFirst>[0][number];
+    const node = (name: string, modelRevision: string | undefined, draining = false): Node => ({ url: `http://${name}`, region: 'local', firstAudioMs: 0, draining, modelRevision, presets: [], warmVoices: new Set(), heartbeat: undefined });
+    const order = (...nodes: Node[]) => prevailingFirst(nodes).map(({ url }) => url.slice(7)).join('');
     expect(order(node('a', 'old'), node('b', 'new'), node('c', 'new'))).toBe('bca');
     expect(order(node('a', 'old'), node('b', 'old'), node('c', 'new', true))).toBe('abc');
     // as many of both, in any order
