@@ -8,7 +8,7 @@ import { choose, prevailingFirst } from './choose.ts';
 import type { KnownNode } from './choose.ts';
 import { nodesOf } from './directory.ts';
 import { regionsFor } from './regions.ts';
-import { nodeError, noNode, requestNode } from './request.ts';
+import { nodeError, requestNode, unanswered } from './request.ts';
 import type { NodeRequest } from './request.ts';
 import { standings } from './standing.ts';
 
@@ -33,13 +33,13 @@ export async function askNode(request: NodeRequest, { env, signal, region, resid
       course.left();
       if (response.ok) return response;
       refusal = (await nodeError(response)) ?? refusal;
-      if (refusal && !refusal.retryable) throw refusal;
+      if (refusal && !refusal.retryable && refusal.code !== 'signature_invalid') throw refusal;
     } catch (error) {
       if (error === refusal || signal.aborted) throw error;
       course.failed(limit.aborted ? 'silent' : 'broken');
     }
   }
-  throw refusal ?? noNode();
+  throw unanswered(refusal);
 }
 
 function limitOf({ method }: NodeRequest): AbortSignal {

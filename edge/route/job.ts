@@ -17,7 +17,7 @@ import { choose, chooseTroubled } from './choose.ts';
 import type { Choice, KnownNode, Wanted } from './choose.ts';
 import { nodesOf } from './directory.ts';
 import { regionsFor } from './regions.ts';
-import { healthOf, noNode } from './request.ts';
+import { healthOf, unanswered } from './request.ts';
 import { standings } from './standing.ts';
 
 export type RouteRequest = {
@@ -92,7 +92,7 @@ export async function routeJob(request: RouteRequest): Promise<RoutedJob> {
   }
   // the nodes of the prompt's model are gone
   if (refusal?.code === 'voice_prompt_invalid' && request.remade) return routeJob({ ...request, job: { ...request.job, voice: await request.remade() }, modelRevision: undefined, remade: undefined });
-  throw refusal ?? noNode();
+  throw unanswered(refusal);
 }
 
 /** The same node again, with the prompt's bytes, when it does not hold them. */

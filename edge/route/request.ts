@@ -37,6 +37,11 @@ export async function healthOf(url: string): Promise<Readonly<Record<string, unk
   }
 }
 
+/** What the caller is told when no node did it. That edge and nodes have different keys is the operator's matter. */
+export function unanswered(refusal: CosyError | undefined): CosyError {
+  return refusal === undefined || refusal.code === 'signature_invalid' ? noNode() : refusal;
+}
+
 /** When there is none, or none answers. */
 export function noNode(): CosyError {
   return new CosyError('no_node_available', 'No synthesis node answers: try again in a few seconds.', { retryAfterMs: 5000 });

@@ -14,7 +14,7 @@ import type { Env } from '../env.ts';
 import { AttemptFailure, wireError } from './attempt.ts';
 import { candidates, judge } from './job.ts';
 import type { RouteRequest } from './job.ts';
-import { noNode } from './request.ts';
+import { unanswered } from './request.ts';
 import { standings } from './standing.ts';
 
 /** Text on its way: all of it so far goes to `send` at once, and the rest as it comes, until the next `attach`. */
@@ -32,7 +32,7 @@ export async function* routePieces(request: RouteRequest, text: TextSource): Asy
   for await (const { node, promisedMs } of candidates(request)) {
     for (let again = true; again; ) {
       again = false;
-      if (attempts++ >= MAX_ATTEMPTS) throw refusal ?? noNode();
+      if (attempts++ >= MAX_ATTEMPTS) throw unanswered(refusal);
       const course = standings.begin(node.url, promisedMs);
       let begun = false;
       try {
@@ -63,7 +63,7 @@ export async function* routePieces(request: RouteRequest, text: TextSource): Asy
       }
     }
   }
-  throw refusal ?? noNode();
+  throw unanswered(refusal);
 }
 
 type SocketRequest = { readonly job: Job; readonly text: TextSource; readonly env: Env; readonly signal: AbortSignal };

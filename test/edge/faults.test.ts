@@ -171,3 +171,13 @@ describe('stores that fail', () => {
     expect(JSON.stringify(body)).not.toMatch(/SQLITE|D1_ERROR|no such table/);
   });
 });
+
+describe('an edge and nodes with different keys', () => {
+  it('are an outage for callers, not a wrong key', async () => {
+    const other = await startLocalEdge({ host: '127.0.0.1', port: 0, bindings: { NODES: node.url, AUTH: 'off', NODE_KEYS: 'test:another-secret-than-the-node-has-32+' } });
+    const response = await fetch(new URL('/v1/audio/speech', other.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ input: 'Hello.', voice: 'a' }) });
+    const { error } = (await response.json()) as { error: { code: string } };
+    expect([response.status, error.code, response.headers.get('retry-after')]).toEqual([503, 'no_node_available', '5']);
+    await other.close();
+  });
+});

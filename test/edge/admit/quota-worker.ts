@@ -1,12 +1,18 @@
 /** A Worker with nothing but admission: every request is a speech of the tenant, plan and length that its query names. */
 import { CosyError, isCosyError } from '../../../shared/errors/index.ts';
-import { reserve } from '../../../edge/admit/quota.ts';
+import { reserve, tenantObject } from '../../../edge/admit/quota.ts';
 import { settling } from '../../../edge/admit/settling.ts';
+import { TenantQuota as RealTenantQuota } from '../../../edge/admit/quota-object.ts';
 import { usageOf } from '../../../edge/admit/usage.ts';
 import type { Caller, Residency } from '../../../edge/caller.ts';
 import type { Env } from '../../../edge/env.ts';
 
-export { TenantQuota } from '../../../edge/admit/quota-object.ts';
+/** As it is, and can be ended as the runtime does when it moves an object or updates the Worker. */
+export class TenantQuota extends RealTenantQuota {
+  restart(): void {
+    this.ctx.abort('restart');
+  }
+}
 
 /** Messages to objects since the isolate began. */
 let asked = 0;
@@ -27,6 +33,10 @@ export default {
     const number = (name: string) => Number(query.get(name) ?? 0);
     const caller: Caller = { tenant: query.get('tenant') ?? 't', keyId: query.get('key') ?? 'k', kind: 'key', scopes: new Set(), plan: query.get('plan') ?? 'free', residency: (query.get('residency') ?? undefined) as Residency | undefined, bounds: undefined };
     const limits = new Headers();
+    if (query.has('restart')) {
+      await (tenantObject(bindings, caller) as unknown as { restart(): Promise<void> }).restart().catch(() => {});
+      return new Response('');
+    }
     try {
       if (query.has('usage')) return Response.json(await usageOf(caller, { from: '2000-01-01', to: '2999-12-31', env }));
       const reservation = await reserve({ caller, requestId: 'r', characters: number('characters'), env, limits });

@@ -128,6 +128,18 @@ describe('admission in workerd', () => {
     expect((await ask(edge, { tenant: 'f', characters: 1, ms: 1 })).headers.get('x-ratelimit-remaining-requests')).toBe('28');
   });
 
+  it('charges once, and frees the place, when the object of the tenant restarts in the middle of a stream', async () => {
+    const listeners = await Promise.all([1, 2].map(() => listen(edge, { tenant: 'r', characters: 100, stream: 40 })));
+    expect(listeners.map(({ status }) => status)).toEqual([200, 200]);
+    await fetch(url(edge, { tenant: 'r', restart: 1 }));
+    // its books are on disk: both still hold their places
+    expect((await ask(edge, { tenant: 'r', characters: 1 })).code).toBe('concurrency_limit_exceeded');
+    await fetch(url(edge, { tenant: 'r', restart: 1 }));
+    for (const { body } of listeners) expect(await bytesOf(body)).toBe(40 * 256 * 1024);
+    await vi.waitFor(async () => expect(await used(edge, 'r')).toMatchObject([{ requests: 2, characters: 200, audioMs: 80_000 }]), { timeout: 5000 });
+    expect((await ask(edge, { tenant: 'r', characters: 1, ms: 1 })).status).toBe(200);
+  });
+
   it('keeps two keys of a tenant apart in the usage, and adds up what a flood brings', async () => {
     const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => ask(edge, { tenant: 'g', plan: 'pro', key: `k${i % 2}`, characters: 7, ms: 10 })));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(100);
