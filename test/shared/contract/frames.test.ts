@@ -29,6 +29,31 @@ describe('frames between node and edge', () => {
     );
   });
 
+  it('come back whole from a reader that fills memory and takes it away, also longer than that memory, and stay as they are when it is used again', () => {
+    const long: Frame = { type: 'audio', value: Uint8Array.from({ length: 50_000 }, (_, i) => i * 7) };
+    const frames = [...FRAMES, long, ...FRAMES];
+    const bytes = Buffer.concat(frames.map(encodeFrame));
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1 }), (cuts) => {
+        const reader = new FrameReader();
+        const seen: Frame[] = [];
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const room = reader.room();
+          expect(reader.missing).toBeGreaterThan(0);
+          expect(room.length).toBeGreaterThanOrEqual(reader.missing);
+          // what a BYOB reader does: at least what is missing, and the memory is another object afterwards
+          const length = Math.min(Math.max(reader.missing, cuts[i % cuts.length] ?? 1), room.length, bytes.length - at);
+          room.set(bytes.subarray(at, at + length));
+          const { byteOffset } = room;
+          seen.push(...reader.filled(new Uint8Array(structuredClone(room.buffer, { transfer: [room.buffer] }), byteOffset, length)));
+          at += length;
+        }
+        expect(seen).toEqual(frames);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('refuse an unknown type and an absurd length', () => {
     expect(() => new FrameReader().push(Uint8Array.of(9, 0, 0, 0, 0))).toThrow(/unknown type/);
     expect(() => new FrameReader().push(Uint8Array.of(2, 255, 255, 255, 255))).toThrow(/too large/);
