@@ -19,7 +19,7 @@ import { Recent, startHeartbeats } from './server/heartbeat.ts';
 import type { Heartbeats, NodeState } from './server/heartbeat.ts';
 import { runJob } from './server/job.ts';
 import { listen } from './server/listen.ts';
-import { startLocalEdge } from './server/local-edge.ts';
+import type { LocalEdge, LocalEdgeOptions } from './server/local-edge.ts';
 
 export type ServeSettings = EngineSettings & {
   readonly host: string;
@@ -48,7 +48,10 @@ export type Running = { readonly nodeUrl: URL; readonly edgeUrl: URL | undefined
 /** Resolves when both answer. Closing waits for running jobs up to `drainMs`. */
 export async function serve(settings: ServeSettings): Promise<Running> {
   const keys = signingKeys(settings.nodeKeys);
-  const engine = await openEngine(settings);
+  const opening = openEngine(settings);
+  const edgeProgram = settings.edgePort === undefined ? undefined : loadEdge();
+  edgeProgram?.catch(() => {}); // awaited when the node listens
+  const engine = await opening;
   const metrics = nodeMetrics();
   const spans = exporterFromEnvironment(process.env);
   const admission = new Admission();
@@ -70,9 +73,9 @@ export async function serve(settings: ServeSettings): Promise<Running> {
   );
   const node = await listen(app, settings.host, settings.nodePort);
   const edge =
-    settings.edgePort === undefined
+    settings.edgePort === undefined || !edgeProgram
       ? undefined
-      : await startLocalEdge({
+      : await (await edgeProgram)({
           host: settings.host,
           port: settings.edgePort,
           bindings: { NODES: node.url.href, REGION: settings.region ?? 'local', NODE_KEYS: keys.map(({ id, secret }) => `${id}:${secret}`).join(' '), ...settings.edgeBindings },
@@ -113,6 +116,13 @@ export async function serve(settings: ServeSettings): Promise<Running> {
       await spans?.flush();
     },
   };
+}
+
+/** What the Worker runs in is large, and its program is made first: both while the engine's threads warm up. */
+async function loadEdge(): Promise<(options: LocalEdgeOptions) => Promise<LocalEdge>> {
+  const { bundleEdge, startLocalEdge } = await import('./server/local-edge.ts');
+  const script = await bundleEdge();
+  return (options) => startLocalEdge({ ...options, script });
 }
 
 /** How long running speech may take to finish after a stop signal. */

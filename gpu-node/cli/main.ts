@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { ERRORS, isCosyError } from '../../shared/errors/index.ts';
 import { AUDIO_FORMATS } from '../../shared/limits/index.ts';
 import { MODES } from '../../shared/contract/job.ts';
+import { keepPrograms } from './programs.ts';
 import { outputLost, say } from './terminal.ts';
 
 const program = new Command('cosyvoice')
@@ -143,6 +144,7 @@ function run(load: () => Promise<Action>): (...all: unknown[]) => Promise<void> 
     const command = all.at(-1) as Command;
     const args = command.processedArgs.map((value: unknown) => (Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)]));
     try {
+      keepPrograms(command.opts());
       process.exitCode = await (await load())(command.opts(), args);
       // what was printed last may still be on its way
       await new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,5 @@
 /** `cosyvoice serve` and `npm start`. */
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { REGIONS } from '../../shared/contract/heartbeat.ts';
 import type { Region } from '../../shared/contract/heartbeat.ts';
@@ -45,6 +46,7 @@ export async function serveCommand(options: Record<string, unknown>): Promise<nu
   });
   const readyS = ((performance.now() - startMs) / 1000).toFixed(1);
   await greet(running, { readyS, adminKey: isOpen ? undefined : secrets?.adminKey, newKey: options['newKey'] === true });
+  flushCompileCache(); // a server may be killed, and end without a chance to do it then
   await new Promise<void>((resolve) => {
     // `on`, not `once`: a library that sees no listener of ours left would end the process at once
     process.on('SIGINT', resolve);

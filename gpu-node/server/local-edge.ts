@@ -27,20 +27,26 @@ export type LocalEdgeOptions = {
   readonly bindings: Readonly<Record<string, string>>;
   /** Where its stores live; absent: in memory, gone with the process. */
   readonly dataDirectory?: string | undefined;
+  /** The Worker's program, when it is made already; absent: it is made now. */
+  readonly script?: string | undefined;
 };
 
 export type LocalEdge = { readonly url: URL; readonly close: () => Promise<void> };
 
+/** The Worker as one module. */
+export async function bundleEdge(): Promise<string> {
+  const { outputFiles } = await build({ entryPoints: [ENTRY], bundle: true, write: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], external: ['cloudflare:*', 'node:*'], logLevel: 'silent' });
+  return outputFiles[0]?.text ?? '';
+}
+
 /** Resolves when the Worker answers. Throws `internal_error` when it cannot start (a port in use, say). */
-export async function startLocalEdge({ host, port, bindings, dataDirectory }: LocalEdgeOptions): Promise<LocalEdge> {
-  const bundle = await build({ entryPoints: [ENTRY], bundle: true, write: false, format: 'esm', target: 'esnext', conditions: ['workerd', 'worker', 'browser'], external: ['cloudflare:*', 'node:*'], logLevel: 'silent' });
-  const script = bundle.outputFiles[0]?.text ?? '';
+export async function startLocalEdge({ host, port, bindings, dataDirectory, script }: LocalEdgeOptions): Promise<LocalEdge> {
   process.env['COSYVOICE_WORKERD'] = WORKERD;
   process.env['MINIFLARE_WORKERD_PATH'] = join(import.meta.dirname, 'workerd.sh');
   const keepSignals = withOwnSignals();
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions({
-      modules: [{ type: 'ESModule', path: 'worker.js', contents: script }],
+      modules: [{ type: 'ESModule', path: 'worker.js', contents: script ?? (await bundleEdge()) }],
       compatibilityDate: COMPATIBILITY_DATE,
       compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
       bindings: { ...bindings },
