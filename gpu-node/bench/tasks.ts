@@ -14,7 +14,7 @@ import type { Stage } from '../graphs/network.ts';
 import { openFlow } from '../mel/index.ts';
 import { graphOpener } from '../runtime/session.ts';
 import type { OpenGraph } from '../runtime/session.ts';
-import { LanguageModel } from '../tokens/index.ts';
+import { LanguageModel, STEPS_PER_RUN } from '../tokens/index.ts';
 import { openVocoder } from '../wave/index.ts';
 import { streamed } from './stream.ts';
 import { timeEach } from './measure.ts';
@@ -38,7 +38,8 @@ async function llm({ settings, samples }: TaskInput): Promise<Measurement[]> {
   const { config } = checkpoint;
   const precision = chosenPrecisions(settings.precisions).llm;
   const startMs = performance.now();
-  const model = await LanguageModel.open({ open, directory, config: config.llm, precision });
+  const stepsPerRun = settings.stepsPerRun ?? STEPS_PER_RUN[settings.device];
+  const model = await LanguageModel.open({ open, directory, config: config.llm, precision, limits: { stepsPerRun } });
   const loadMs = performance.now() - startMs;
   const measurements: Measurement[] = [{ name: 'llm load', unit: 'ms', samples: [loadMs] }];
   for (const batch of BATCHES) {
@@ -48,7 +49,7 @@ async function llm({ settings, samples }: TaskInput): Promise<Measurement[]> {
     const rows = Array.from({ length: batch }, (_, seed) => model.add({ promptText: new Int32Array(0), promptSpeech, text, seed, guards: false, minTokens: 10 * steps, maxTokens: 20 * steps }));
     // the prompts first: decoding has begun when every row gave a token
     for (let made = 0; made < batch; ) made += (await model.step()).filter((event) => event.kind === 'token').length;
-    measurements.push({ name: `llm step, batch ${batch}`, unit: 'ms', samples: await timeEach(steps, () => model.step()) });
+    measurements.push({ name: `llm step, batch ${batch}`, unit: 'ms', samples: (await timeEach(steps, () => model.step())).map((ms) => ms / stepsPerRun) });
     for (const row of rows) model.cancel(row);
   }
   await model.close();

@@ -8,8 +8,10 @@ import { basename } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
 import { refuseTelemetry } from './telemetry.ts';
 
-// what fails is thrown; ONNX Runtime's own log would print the same again, in its words
-ort.env.logLevel = 'fatal';
+const LOG_LEVELS = ['verbose', 'info', 'warning', 'error', 'fatal'] as const;
+// what fails is thrown; ONNX Runtime's own log would print the same again, in its words. At `warning` it tells which graphs copy
+// between a device and the host ("Memcpy nodes are added")
+ort.env.logLevel = LOG_LEVELS.find((level) => level === process.env['COSYVOICE_ORT_LOG']) ?? 'fatal';
 refuseTelemetry();
 
 export type Device = 'cpu' | 'cuda' | 'tensorrt';
