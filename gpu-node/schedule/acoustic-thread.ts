@@ -43,8 +43,8 @@ export type Voicing = {
 /** Milliseconds: until its turn, tokens → mel, mel → samples. */
 export type Spent = { readonly turnMs: number; readonly melMs: number; readonly waveMs: number };
 
-/** Samples at the model's rate, and how many more tokens make the next ones. */
-export type Pushed = Spent & { readonly samples: Float32Array; readonly needed: number };
+/** Samples at the model's rate, how many more tokens make the next ones, and about how long it will be until they can be there (`Piece`). */
+export type Pushed = Spent & { readonly samples: Float32Array; readonly needed: number; readonly roundMs: number };
 
 /** `voices`: keys on the shelf, the latest used first. `blocks` went through the flow in `blockRuns` runs: those of several requests share one. */
 export type AcousticStats = { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number; readonly promptBytes: number; readonly voices: readonly string[]; readonly blocks: number; readonly blockRuns: number };
@@ -119,7 +119,7 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
           clock.lap('melMs');
           const samples = await vocoder.offline(mel, { noise: { seed }, speed });
           clock.lap('waveMs');
-          return new Transfer({ samples, needed: 0, ...clock.laps }, [samples.buffer]);
+          return new Transfer({ samples, needed: 0, roundMs: 0, ...clock.laps }, [samples.buffer]);
         },
         signal,
       );

@@ -21,6 +21,8 @@ const EARLY_ENDS = [12];
 const EARLY_CONTEXT_FRAMES = 4;
 /** A stream that finds no memory may come again after this. */
 const RETRY_MS = 2000;
+/** Weight of the newest run in the running mean of what a block costs. */
+const NEWEST = 0.2;
 
 export type StreamOptions = {
   readonly id: number;
@@ -30,8 +32,11 @@ export type StreamOptions = {
   readonly early: boolean;
 };
 
-/** Samples at the model's rate, and the milliseconds that each stage took; waiting is `turnMs`. */
-export type Piece = { readonly samples: Float32Array; readonly needed: number; readonly turnMs: number; readonly melMs: number; readonly waveMs: number };
+/**
+ * Samples at the model's rate, and the milliseconds that each stage took; waiting is `turnMs`. `roundMs`: an estimate of the
+ * time until every stream that runs dry as soon as this one has had its next block, this one among them.
+ */
+export type Piece = { readonly samples: Float32Array; readonly needed: number; readonly turnMs: number; readonly melMs: number; readonly waveMs: number; readonly roundMs: number };
 
 export type Pushing = { readonly id: number; readonly speechTokens: readonly number[]; readonly last: boolean; readonly deadlineMs: number; readonly signal: AbortSignal };
 
@@ -45,11 +50,14 @@ export type StreamsOptions = {
   readonly shrinkVoices: (bytes: number) => void;
 };
 
-type Stream = { readonly flow: FlowStream; readonly tempo: TempoStretch | undefined; readonly wave: VocoderStream };
+/** `dryMs`: when its listener has played what was made for it, milliseconds since the epoch; Infinity when all of it was made. */
+type Stream = { readonly flow: FlowStream; readonly tempo: TempoStretch | undefined; readonly wave: VocoderStream; dryMs: number };
 
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<number, Stream>();
+  /** Of a block with its piece of sound, lately. */
+  #blockMs = 0;
   readonly #blocks: Shared<FlowStream, { readonly mel: Float32Array; readonly ms: number }>;
 
   constructor(options: StreamsOptions) {
@@ -97,6 +105,7 @@ export class Streams {
       flow: flow.stream(state, { early: early ? EARLY_ENDS : [] }),
       tempo: speed === 1 ? undefined : new TempoStretch(flow.config.melBins, speed),
       wave: vocoder.stream({ noise: { seed } }),
+      dryMs: 0,
     };
     this.#streams.set(id, stream);
     return stream.flow.needed;
@@ -109,6 +118,7 @@ export class Streams {
     const samples: Float32Array[] = [];
     const stream = this.#stream(id);
     stream.flow.add(Int32Array.from(speechTokens), { last });
+    let blocks = 0;
     let waiting: Float32Array[] = [];
     const voice = async (end: { readonly last: boolean; readonly contextFrames: number | undefined }): Promise<void> => {
       const mel = joined(waiting);
@@ -125,12 +135,22 @@ export class Streams {
     for (let next = stream.flow.next; next; next = stream.flow.next) {
       const { mel, ms } = await this.#options.turns.share(deadlineMs, { shared: this.#blocks, item: this.#stream(id).flow, signal });
       spent.melMs += ms;
+      blocks += 1;
       waiting.push(mel);
       if (next.isEarly) await voice({ last: false, contextFrames: EARLY_CONTEXT_FRAMES });
     }
     if (last || waiting.length > 0) await voice({ last, contextFrames: undefined });
     const turnMs = performance.now() - startMs - spent.melMs - spent.waveMs;
-    return { samples: joined(samples), needed: last ? 0 : stream.flow.needed, turnMs, ...spent };
+    if (blocks > 0) this.#blockMs += ((spent.melMs + spent.waveMs) / blocks - this.#blockMs) * (this.#blockMs === 0 ? 1 : NEWEST);
+    const made = joined(samples);
+    const soundMs = (1000 * made.length) / this.#options.vocoder.sampleRateHz;
+    stream.dryMs = last ? Infinity : Math.max(deadlineMs, Date.now()) + soundMs;
+    return { samples: made, needed: last ? 0 : stream.flow.needed, turnMs, ...spent, roundMs: this.#roundMs(stream.dryMs) };
+  }
+
+  /** Streams without any sound yet run dry before all others. */
+  #roundMs(dryMs: number): number {
+    return this.#blockMs * [...this.#streams.values()].filter((stream) => stream.dryMs <= dryMs).length;
   }
 
   /** In a turn of its own, so that no run is using what is given back. */

@@ -4,7 +4,7 @@ import type { Trace } from '../metrics/trace.ts';
 import type { Thread } from '../runtime/thread.ts';
 import { Trimmer } from '../wave/index.ts';
 import type { AcousticMethods, Pushed, Voicing } from './acoustic-thread.ts';
-import { blocksToGather } from './playback.ts';
+import { blocksToGather, released } from './playback.ts';
 import type { Playback } from './playback.ts';
 import type { Read, Seeds } from './reading.ts';
 
@@ -45,11 +45,16 @@ export async function* voiceWhole(reads: AsyncIterable<Read>, { index, resumed, 
 
 let nextStream = 1;
 
+/** In blocks, while tokens are made; the first one of a request is shorter, and leaves when the next will be in time. */
+export function voiceInBlocks(reads: AsyncIterable<Read>, sentence: Sentence, context: VoicingContext): AsyncGenerator<Voiced> {
+  return released(blocksOf(reads, sentence, context), context);
+}
+
 /**
- * In blocks, while tokens are made; the first one of a request is shorter. Tokens are given with the first sample that is not
- * trimmed, so until then the sentence can be begun again. The further ahead of the listener, the more blocks go into one run.
+ * Tokens are given with the first sample that is not trimmed, so until then the sentence can be begun again. The further ahead
+ * of the listener, the more blocks go into one run.
  */
-export async function* voiceInBlocks(reads: AsyncIterable<Read>, { index, resumed, ...voicing }: Sentence, context: VoicingContext): AsyncGenerator<Voiced> {
+async function* blocksOf(reads: AsyncIterable<Read>, { index, resumed, ...voicing }: Sentence, context: VoicingContext): AsyncGenerator<Voiced> {
   const { acoustic, sampleRateHz, blockTokens, seeds, trace, playback, signal } = context;
   const startMs = performance.now();
   let id = nextStream++;
@@ -71,6 +76,7 @@ export async function* voiceInBlocks(reads: AsyncIterable<Read>, { index, resume
     const samples = trimmer.push(made.samples, { last });
     const msPerBlock = ((performance.now() - startMs) * blockTokens) / Math.max(1, voiced);
     wanted = made.needed + blockTokens * (blocksToGather({ aheadMs: playback.aheadMs, msPerBlock }) - 1);
+    if (!last) playback.made(samples.length, made.roundMs);
     if (samples.length === 0 && !last) return undefined;
     sent ||= samples.length > 0;
     const given = unsent;
