@@ -5,7 +5,7 @@
 #
 #   infra/node/gpu-check.sh [--device cuda|tensorrt|cpu] [--model <dir>] [--full] [--quick] [--fetch] [--json <path>]
 #
-# Needs Node 24 and `npm ci` (or node_modules brought along), the CUDA 12 runtime, cuBLAS, cuFFT, cuRAND and cuDNN 9. Parts that are
+# Needs Node 24 and `npm install` (or node_modules brought along), the CUDA 12 runtime, cuBLAS, cuFFT, cuRAND and cuDNN 9. Parts that are
 # missing: ORT_CUDA_LIBRARIES may name a folder with libonnxruntime_providers_{cuda,shared}.so of the same ONNX Runtime version, which
 # are linked beside the package's own library; with --fetch they come from NuGet (the package's own installer) and NVIDIA's libraries
 # from pip into infra/node/.cuda. Without --fetch nothing is downloaded. No setting of the GPU is changed.
@@ -41,8 +41,8 @@ if [ "$device" != cpu ]; then
 fi
 
 say 'Node'
-node=node_modules/.bin/node
-[ -x "$node" ] || node=$(command -v node) || stop 'there is no Node: run npm ci, or put node 24 on the PATH.'
+node=$PWD/node_modules/.bin/node
+[ -x "$node" ] || node=$(command -v node) || stop 'there is no Node: run npm install, or put node 24 on the PATH.'
 version=$("$node" -p 'process.versions.node.split(".")[0]')
 [ "$version" -ge 24 ] || stop "Node $version is too old: Node 24 is needed."
 "$node" -p 'process.version'
@@ -50,7 +50,7 @@ version=$("$node" -p 'process.versions.node.split(".")[0]')
 # where NVIDIA's libraries and the provider come together
 provider() {
   local package libraries missing cuda=$PWD/infra/node/.cuda
-  package=$(dirname "$("$node" -p 'require.resolve("onnxruntime-node/package.json")')") || stop 'onnxruntime-node is not installed: run npm ci.'
+  package=$(dirname "$("$node" -p 'require.resolve("onnxruntime-node/package.json")')") || stop 'onnxruntime-node is not installed: run npm install.'
   libraries=$package/bin/napi-v6/$("$node" -p 'process.platform + "/" + process.arch')
   if [ -n "${ORT_CUDA_LIBRARIES:-}" ]; then
     for name in libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so libonnxruntime_providers_tensorrt.so; do
@@ -58,7 +58,7 @@ provider() {
     done
   fi
   if [ ! -e "$libraries/libonnxruntime_providers_cuda.so" ] && [ -n "$fetch" ]; then
-    (cd "$package" && env -u npm_config_onnxruntime_node_install "$OLDPWD/$node" script/install.js --onnxruntime-node-install=cuda12) || stop "the package's installer could not fetch the CUDA provider: name a folder in ORT_CUDA_LIBRARIES."
+    (cd "$package" && env -u npm_config_onnxruntime_node_install "$node" script/install.js --onnxruntime-node-install=cuda12) || stop "the package's installer could not fetch the CUDA provider: name a folder in ORT_CUDA_LIBRARIES."
   fi
   [ -e "$libraries/libonnxruntime_providers_cuda.so" ] || stop "libonnxruntime_providers_cuda.so is not in $libraries: take the one of the same version from the onnxruntime-linux-x64-gpu archive and name its folder in ORT_CUDA_LIBRARIES, or use --fetch."
   missing() { ldd "$libraries/libonnxruntime_providers_cuda.so" | awk '/not found/ {print $1}' | grep -v '^libonnxruntime' || true; }
