@@ -5,7 +5,8 @@
  */
 import * as ort from 'onnxruntime-node';
 import { basename } from 'node:path';
-import { CosyError } from '../../shared/errors/index.ts';
+import { CosyError, isCosyError } from '../../shared/errors/index.ts';
+import { withoutMemory } from './memory.ts';
 import { refuseTelemetry } from './telemetry.ts';
 
 const LOG_LEVELS = ['verbose', 'info', 'warning', 'error', 'fatal'] as const;
@@ -32,6 +33,7 @@ export interface GraphSession {
   /**
    * Runs the graph. `fetches`: names of the wanted outputs, or outputs mapped to tensors to write into (their memory may be
    * that of an input where the operator allows it, as GroupQueryAttention does for its cache); all outputs when absent.
+   * Throws `overloaded` when memory is missing.
    */
   run(feeds: Readonly<Record<string, Tensor>>, fetches?: readonly string[] | Readonly<Record<string, Tensor | null>>): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
@@ -52,6 +54,8 @@ export function graphOpener(options: SessionOptions): OpenGraph {
     try {
       return new OnnxSession(await ort.InferenceSession.create(path, sessionOptions(options)));
     } catch (error) {
+      const missing = withoutMemory(error);
+      if (isCosyError(missing)) throw missing;
       const detail = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
       if (options.device !== 'cpu' && /provider|cuda|tensorrt|backend/i.test(detail)) {
         throw new CosyError('provider_unavailable', `The ${options.device} provider cannot be loaded on this machine (${detail}). Run \`cosyvoice doctor\`, or choose --device cpu.`, { cause: error });
@@ -91,6 +95,14 @@ class OnnxSession implements GraphSession {
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>, fetches?: readonly string[] | Readonly<Record<string, Tensor | null>>): Promise<Record<string, Tensor>> {
+    try {
+      return await this.#run(feeds, fetches);
+    } catch (error) {
+      throw withoutMemory(error);
+    }
+  }
+
+  async #run(feeds: Readonly<Record<string, Tensor>>, fetches?: readonly string[] | Readonly<Record<string, Tensor | null>>): Promise<Record<string, Tensor>> {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]));
     if (fetches === undefined) return fromOrt(await this.#session.run(inputs));
     if (isNameList(fetches)) return fromOrt(await this.#session.run(inputs, [...fetches]));

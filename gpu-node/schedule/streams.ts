@@ -4,7 +4,7 @@
  * blocks of several requests that wait at the same time go through the flow together where that is faster (`prepareBatches`).
  * The vocoder takes them one by one: together it was not faster (27 instead of 29 ms a second of sound, measured).
  */
-import { CosyError } from '../../shared/errors/index.ts';
+import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { Flow, FlowStream, FlowVoiceState } from '../mel/index.ts';
 import { TempoStretch } from '../wave/index.ts';
 import type { Vocoder, VocoderStream } from '../wave/index.ts';
@@ -111,8 +111,20 @@ export class Streams {
     return stream.flow.needed;
   }
 
-  /** The samples that new tokens make final. Pieces of one stream are pushed one after another. */
-  async push({ id, speechTokens, last, deadlineMs, signal }: Pushing): Promise<Piece> {
+  /**
+   * The samples that new tokens make final. Pieces of one stream are pushed one after another. Where a run finds no memory,
+   * idle voices are given up for those who come after it, and this stream ends with `overloaded`.
+   */
+  async push(pushing: Pushing): Promise<Piece> {
+    try {
+      return await this.#push(pushing);
+    } catch (error) {
+      if (isCosyError(error) && error.code === 'overloaded') this.#options.shrinkVoices(0);
+      throw error;
+    }
+  }
+
+  async #push({ id, speechTokens, last, deadlineMs, signal }: Pushing): Promise<Piece> {
     const startMs = performance.now();
     const spent = { melMs: 0, waveMs: 0 };
     const samples: Float32Array[] = [];

@@ -14,6 +14,7 @@ import { Streams, defaultBudgetBytes } from '../../../gpu-node/schedule/streams.
 import { Turns } from '../../../gpu-node/schedule/turns.ts';
 import { openVocoder } from '../../../gpu-node/wave/index.ts';
 import type { Vocoder } from '../../../gpu-node/wave/index.ts';
+import { CosyError } from '../../../shared/errors/index.ts';
 
 const NEVER = new AbortController().signal;
 const TOKENS = Array.from({ length: 70 }, (_, i) => (i * 397) % 6561);
@@ -97,6 +98,17 @@ describe('streams of the sound thread', () => {
     const small = streams(new Turns(), { budgetBytes: 1 });
     expect(() => small.reserve()).not.toThrow();
     expect([defaultBudgetBytes(100, 0), defaultBudgetBytes(100, 60)]).toEqual([50, 30]);
+  });
+
+  it('give idle voices up when a run finds no memory, and say that the node is busy', async () => {
+    const full = new CosyError('overloaded', 'This node has no memory left for the request: try again in 2 s.', { retryAfterMs: 2000 });
+    const poor = { config: flow.config, batches: flow.batches, maxStreamBytes: flow.maxStreamBytes, stream: flow.stream.bind(flow), advance: () => Promise.reject(full) };
+    const kept: number[] = [];
+    const all = new Streams({ flow: poor as unknown as Flow, vocoder, turns: new Turns(), budgetBytes: Infinity, shrinkVoices: (bytes) => kept.push(bytes) });
+    all.open(state, { id: 1, seed: 5, speed: 1, early: true });
+    await expect(all.push({ id: 1, speechTokens: TOKENS, last: true, deadlineMs: 0, signal: NEVER })).rejects.toBe(full);
+    expect(kept).toEqual([0]);
+    all.close(1);
   });
 
   it('never hold more than is reserved for them', async () => {
