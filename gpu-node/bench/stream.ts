@@ -16,7 +16,7 @@ const LONG_SECONDS = 60;
  * At full size a second of sound takes a second and more: listeners hear shorter ones, and fewer of them one after another.
  * What is compared is sound per time, so the numbers of listeners need not be equal.
  */
-const BOUNDED = { sentenceSeconds: 3, inTurn: 3 } as const;
+const BOUNDED = { sentenceSeconds: 2, inTurn: 3 } as const;
 /** No new round begins after this. */
 const ROUNDS_MS = 60_000;
 
@@ -32,6 +32,7 @@ type Audience = { readonly heard: readonly Heard[]; readonly seconds: number; re
  */
 export async function streamed({ settings, samples, bounded }: { readonly settings: EngineSettings; readonly samples: number; readonly bounded: boolean }, report: Report): Promise<void> {
   const rounds = bounded ? 1 : Math.max(1, Math.round(samples / 3));
+  const beginMs = performance.now();
   report.progress('opening the engine');
   const texts = await textsFor(settings, bounded);
   const engine = await openEngine(settings);
@@ -44,8 +45,7 @@ export async function streamed({ settings, samples, bounded }: { readonly settin
     const together: Audience[] = [];
     const left: { readonly ms: number; readonly bytes: number }[] = [];
     const before = (await engine.stats()).acoustic;
-    const beginMs = performance.now();
-    for (let round = 1; round <= rounds && performance.now() - beginMs < ROUNDS_MS; round++) {
+    for (let round = 1; round <= rounds && (round === 1 || performance.now() - beginMs < ROUNDS_MS); round++) {
       const seeds = Array.from({ length: LISTENERS }, (_, i) => round * LISTENERS + i);
       report.progress(`one after another, round ${round} of ${rounds}`);
       alone.push(
@@ -86,7 +86,7 @@ export async function streamed({ settings, samples, bounded }: { readonly settin
   } finally {
     await engine.close();
   }
-  await blocks({ settings, rounds, bounded, speechTokens }, report);
+  await blocks({ settings, rounds, bounded, beginMs, speechTokens }, report);
 }
 
 async function audience(listen: () => Promise<readonly Heard[]>): Promise<Audience> {
