@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../../gpu-node/checkpoint/index.ts';
 import type { LanguageModelConfig } from '../../../gpu-node/checkpoint/types.ts';
 import { BUNDLED_MODEL } from '../../../gpu-node/cli/options.ts';
+import { openEngine } from '../../../gpu-node/engine.ts';
 import { embeddingRows, languageModel } from '../../../gpu-node/graphs/language-model.ts';
 import type { Precision } from '../../../gpu-node/graphs/network.ts';
 import { graphOpener } from '../../../gpu-node/runtime/session.ts';
@@ -257,5 +258,19 @@ describe('several steps in one run', () => {
     expect(events.filter(({ row, kind }) => row === first && kind === 'error')).toEqual([{ row: first, kind: 'error', error: expect.objectContaining({ code: 'generation_failed' }) }]);
     const others = events.flatMap((event) => (event.row === second ? [event.kind === 'token' ? event.token : event.kind === 'end' ? event.reason : event.kind] : []));
     expect(others).toEqual(await spoken(await open('golden', {}), request('golden', 2)));
+  });
+
+  it('are a setting of the engine, and make the same samples', async () => {
+    const sounds: Float32Array[][] = [];
+    for (const stepsPerRun of [1, STEPS]) {
+      const engine = await openEngine({ model: BUNDLED_MODEL, cacheDirectory: folder, device: 'cpu', threads: 1, precisions: {}, stepsPerRun });
+      const samples: Float32Array[] = [];
+      for await (const sound of engine.speak({ text: 'The train was late again.', voice: undefined, seed: 3, speed: 1, streaming: true }, new AbortController().signal).sounds) samples.push(sound.samples);
+      await engine.close();
+      sounds.push(samples);
+    }
+    const joined = sounds.map((parts) => Buffer.concat(parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))));
+    expect(joined[0]!.length).toBeGreaterThan(4 * 12_000);
+    expect(joined[1]!.equals(joined[0]!)).toBe(true);
   });
 });
