@@ -2,8 +2,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { CosyError } from '../../shared/errors/index.ts';
 
-/** A first sound is held back no longer: where every round takes longer than it sounds, waiting would not help. */
-const MAX_HOLD_MS = 400;
+/**
+ * A first sound is held back until so long after the request came, and no longer: what a listener waits for is bounded, and
+ * where every round takes longer than it sounds, waiting would not help.
+ */
+const LATEST_FIRST_MS = 500;
 /** The second piece of a request, by the length of the first: the rest of a block, with more context taken off (`streams.ts`). */
 const SECOND_PIECE = 1.3;
 
@@ -48,7 +51,8 @@ export class Playback {
     if (this.#playsFromMs !== undefined || this.#held !== undefined || samples === 0) return;
     const soundMs = (1000 * samples) / this.#sampleRateHz;
     const neededMs = Math.max(0, roundMs - soundMs, 2 * roundMs - (1 + SECOND_PIECE) * soundMs);
-    this.#held = { untilMs: this.#now() + Math.min(MAX_HOLD_MS, neededMs), soundMs };
+    const now = this.#now();
+    this.#held = { untilMs: Math.max(now, Math.min(now + neededMs, this.#arrivedMs + LATEST_FIRST_MS)), soundMs };
   }
 
   /** Sound that was sent and has not been played. */

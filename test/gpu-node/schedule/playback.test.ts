@@ -30,8 +30,8 @@ describe('the clock of a listener', () => {
 describe('a first sound while many listen', () => {
   const LISTENERS = 8;
   /** Milliseconds of sound, and of the machine's time, of each piece: a short first one, then what makes a whole block. */
-  const PIECES = [{ soundMs: 245, costMs: 40 }, { soundMs: 320, costMs: 50 }, ...Array.from({ length: 4 }, () => ({ soundMs: 1000, costMs: 50 }))];
-  const MEAN_MS = 50;
+  const PIECES = [{ soundMs: 245, costMs: 35 }, { soundMs: 320, costMs: 40 }, ...Array.from({ length: 4 }, () => ({ soundMs: 1000, costMs: 45 }))];
+  const MEAN_MS = 42;
   type Heard = { readonly firstMs: number; readonly underruns: number };
 
   /** All come at once to one machine; its time is a number that work moves on. */
@@ -72,17 +72,17 @@ describe('a first sound while many listen', () => {
     expect(atOnce.some(({ underruns }) => underruns > 0)).toBe(true);
     const held = await listen(LISTENERS, released);
     expect(held.map(({ underruns }) => underruns)).toEqual(Array.from({ length: LISTENERS }, () => 0));
-    expect(Math.max(...held.map(({ firstMs }) => firstMs))).toBeLessThan(600);
+    expect(Math.max(...held.map(({ firstMs }) => firstMs))).toBeLessThanOrEqual(500);
   });
 
   it('leaves at once for a few', async () => {
-    expect(await listen(3, released)).toEqual([40, 80, 120].map((firstMs) => ({ firstMs, underruns: 0 })));
+    expect(await listen(3, released)).toEqual([35, 70, 105].map((firstMs) => ({ firstMs, underruns: 0 })));
   });
 
-  it('is held no longer than 400 ms, also where the machine is too slow for all', () => {
+  it('is held until 500 ms after the request came and no longer, also where the machine is too slow for all', () => {
     const playback = new Playback(1000, () => 0);
     playback.made(245, 9000);
-    expect([playback.holdMs, playback.deadlineMs]).toEqual([400, 645]);
+    expect([playback.holdMs, playback.deadlineMs]).toEqual([500, 745]);
     playback.sent(245);
     expect([playback.holdMs, playback.deadlineMs]).toEqual([0, 245]);
   });
