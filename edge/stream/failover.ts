@@ -27,6 +27,8 @@ export type SurviveOptions = {
 
 /** Nodes that may break off one stream; a text that breaks every node ends here. */
 const MAX_BREAKS = 3;
+/** No listener hears this pause: there is more sound than that on its way. */
+const LEAVING_MS = 20;
 /** What another node may do better. Everything else (`generation_failed`, say) would go wrong there too. */
 const NODE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['internal_error', 'draining', 'overloaded', 'disk_full']);
 
@@ -58,6 +60,8 @@ export async function* survive(first: NodeStream, { format, goOn, onBreak, signa
       throw brokenOff();
     } catch (error) {
       const resume = heard.resume();
+      // a listener who leaves also cuts the node off, and which of the two is seen first is chance
+      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
       if (signal.aborted) throw error;
       onBreak(going.node);
       if (!resume || breaks >= MAX_BREAKS) throw brokenOff();
