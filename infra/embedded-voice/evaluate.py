@@ -26,8 +26,9 @@ from make_text import num, znum
 
 
 def norm_en(s):
-    s = s.lower().replace("%", " percent").replace("$", " dollars ").replace("-", " ")
+    s = s.lower().replace("%", " percent").replace("-", " ")
     s = re.sub(r"(\d+):(\d\d)", lambda m: num(int(m[1])) + " " + num(int(m[2])), s)
+    s = re.sub(r"\$ ?(\d+)", r"\1 dollars", s)
     s = re.sub(r"\d+", lambda m: " " + num(int(m[0])) + " ", s)
     return [w for w in re.sub(r"[^a-z' ]", " ", s).split()]
 

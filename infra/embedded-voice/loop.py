@@ -93,7 +93,7 @@ def train(a, stage, deliverable, net, params, batches, losses, export, measure=N
         loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(params, clip))
         usual = norm if usual is None else min(usual * 0.98 + norm * 0.02, usual * 1.05)
-        if norm < 6 * usual:           # one odd batch must not undo an hour: its step is left out
+        if norm < 40 * usual:           # one odd batch must not undo an hour: its step is left out
             opt.step()
         else:
             print(f"step {step} left out, gradient {norm:.1f} (usual {usual:.1f})", flush=True)

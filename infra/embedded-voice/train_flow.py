@@ -8,6 +8,7 @@ import argparse
 import math
 import os
 import random
+import zlib
 
 import torch
 import torch.nn.functional as F
@@ -145,15 +146,24 @@ def pinned(net):
     return restore
 
 
+def streams(net):
+    """layers that the residual stream goes through unnormalised. They carry the linear map of the warm start and stay as it made them: the
+    80 values of a mel move together, so a step of Adam moves their outputs far and would blow the training up"""
+    est = net.decoder.estimator
+    blocks = list(est.down_blocks) + list(est.mid_blocks) + list(est.up_blocks)
+    layers = [b[0].res_conv for b in blocks] + [b[2] for b in blocks if len(b) == 3] + [est.final_block.block[0], est.final_block.block[2], est.final_proj]
+    return [p for l in layers for p in l.parameters()]
+
+
 def mean_field(net, b):
     return encode(net, b["tok"], b["n_tok"], b["streaming"])
 
 
-def flow_loss(net, b, mu, spread, start=None):
+def flow_loss(net, b, mu, spread, start=None, late=0.5):
     """Flow matching towards m + spread * (mel - m), where m is the estimator's own answer at t = 0: there the noise says nothing about the mel, so
     the best answer is the mean mel of this text and voice. spread 1 is the usual flow; a smaller one gives calmer mels, which a small network
-    needs: it cannot learn the fine structure and would speak it as noise. Every other utterance trains t = 0, the others a time of the inference
-    schedule. sigma_min of the noise stays at the end, which keeps the gain that the estimator needs late small. start: m, if not the estimator's."""
+    needs: it cannot learn the fine structure and would speak it as noise. A share `late` of the utterances trains a time of the inference
+    schedule, the others t = 0. sigma_min of the noise stays at the end, which keeps the gain that the estimator needs late small. start: m, if not the estimator's."""
     x1 = b["mel"].transpose(1, 2)
     keep = b["keep"].unsqueeze(1).to(x1)
     n = x1.shape[0]
@@ -167,10 +177,10 @@ def flow_loss(net, b, mu, spread, start=None):
         return net.decoder.estimator(y, keep[part], mu[part], t, spk[part], cond[part], streaming=b["streaming"]).float()
     t = 1 - torch.cos(math.pi / 2 * 0.92 * torch.rand(n, device=x1.device))
     way, goal, k = x1, x1, 1 - net.decoder.sigma_min
+    later = slice(n - min(n - 1, int(n * late + torch.rand(()).item())), None)
     if spread < 1:
-        t[::2] = 0
-    if spread < 1 and n > 1:
-        later = slice(1, None, 2)
+        t[:later.start] = 0
+    if spread < 1 and later.start < n:
         with torch.no_grad():
             m = start[later] if start is not None else k * z[later] + ask(z[later], torch.zeros_like(t[later]), later)
         way = x1.clone()
@@ -178,7 +188,8 @@ def flow_loss(net, b, mu, spread, start=None):
         goal = way if spread > 0 or start is not None else x1
     t = t.view(-1, 1, 1)
     b["target"] = goal - k * z
-    return masked((ask((1 - k * t) * z + t * way, t.view(-1)) - b["target"]) ** 2, keep)
+    size = 1 - k * t if spread < 1 else 1       # an error of v late on stands for a smaller one of the mel: without this, single batches have huge gradients
+    return masked((size * (ask((1 - k * t) * z + t * way, t.view(-1)) - b["target"])) ** 2, keep)
 
 
 class Batches:
@@ -231,6 +242,7 @@ def main():
     ap.add_argument("--crop", type=int, default=125, help="longest piece, in speech tokens")
     ap.add_argument("--aux", type=float, default=1.0, help="weight of the direct mel loss in the flow stage")
     ap.add_argument("--spread", type=float, default=0.0, help="how much of the mel's variation around its mean the flow learns, 0 to 1")
+    ap.add_argument("--late", type=float, default=0.25, help="share of the utterances that train later times than t = 0 (for spread below 1)")
     ap.add_argument("--warmstart", action="store_true", help="flow stage: set the estimator up anew as a linear map")
     a = ap.parse_args()
     loop.begin(a)
@@ -238,7 +250,8 @@ def main():
     utts = codes.assign(utts, data.f0_stats(utts))
     emb = torch.load(a.speaker or os.path.join(a.work, "speaker.pt"), map_location="cpu", weights_only=False)["embedding"]
     random.Random(a.seed).shuffle(utts)
-    dev, train = utts[:24], utts[24:]
+    is_dev = lambda u: zlib.crc32(u["id"].encode()) % 80 == 0       # the same ones however much data there is
+    dev, train = [u for u in utts if is_dev(u)], [u for u in utts if not is_dev(u)]
     net = nano.make_flow().float().train()
     codes.share(net.input_embedding, 0.7, 0.1)
     net.decoder.training_cfg_rate = nano.CFG["flow"]["cfg_train"]
@@ -264,19 +277,20 @@ def main():
     if old is not None:
         net.load_state_dict(old["net"])
     est = {id(p) for p in net.decoder.parameters()}
-    params = [p for p in net.parameters() if a.stage == "flow" or id(p) not in est]
+    still = {id(p) for p in streams(net)} | {id(p) for p in net.decoder.estimator.time_mlp.parameters()}
+    params = [p for p in net.parameters() if id(p) not in (still if a.stage == "flow" else est)]
 
     def losses(b):
         with torch.autocast(a.device.split(":")[0], torch.bfloat16):
             mu = mean_field(net, b)
             shift = offset(net, b["emb"])
-            fit = flow_loss(net, b, mu, a.spread) if a.stage == "flow" else None
+            fit = flow_loss(net, b, mu.detach(), a.spread, late=a.late) if a.stage == "flow" else None
         aux = masked((mu.float() + shift.float().unsqueeze(1) - b["mel"]).abs().transpose(1, 2), b["keep"].unsqueeze(1).float())
         return (aux, dict(mel=aux)) if fit is None else (fit + a.aux * aux, dict(flow=fit, mel=aux))
 
     def measure():
         d = Batches(dev, emb, a, 0, crop=250)
-        rows = [losses(d.collate([d.piece(u) for u in dev[i:i + 8]]))[1] for i in range(0, len(dev), 8)]
+        rows = [losses(d.collate([d.piece(u) for u in dev[i:i + 8]]))[1] for i in range(0, min(48, len(dev)), 8)]
         return {k: sum(float(r[k]) for r in rows) / len(rows) for k in rows[0]}
     loop.train(a, "flow-" + a.stage, "flow.pt", net, params, batches, losses, lambda: nano.write(codes.plain_state(net), os.path.join(a.work, "flow.pt")), measure, old,
                after=pinned(net) if a.stage == "flow" else None)
