@@ -64,7 +64,7 @@ const FORMATS: Readonly<Record<Precision, { readonly format: WeightFormat; reado
 
 /** Bytes of a stream's keys and values that the default left context may take: 500 MB for a stream in all, half of it on a GPU. */
 const CONTEXT_BYTES: Readonly<Record<CacheType, number>> = { float32: 480e6, float16: 240e6 };
-/** More blocks cost time and change the mel by about 1 % (measured on the bundled voice). */
+/** More blocks cost time and hardly change the mel any more (distances per bound: gpu-node/README.md). */
 const MAX_DEFAULT_BLOCKS = 8;
 
 /**
