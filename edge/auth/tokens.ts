@@ -8,6 +8,7 @@ import { auditRow } from '../audit.ts';
 import type { Caller, Scope } from '../caller.ts';
 import { CosyError } from '../../shared/errors/index.ts';
 import type { Env } from '../env.ts';
+import { tokenKeys } from '../token-keys.ts';
 import { TOKEN_PREFIX } from './credential.ts';
 import { refusal } from './jwt.ts';
 import { newId } from './secret.ts';
@@ -78,14 +79,6 @@ export async function verifyToken(text: string, env: Env): Promise<TokenClaims> 
   } catch (error) {
     throw refusal(error);
   }
-}
-
-/** `id:secret` pairs; the first signs, all verify. A secret too short to be one is as good as none. */
-function tokenKeys({ TOKEN_KEYS: text }: Env): { readonly id: string; readonly secret: Uint8Array }[] {
-  return (text ?? '')
-    .split(/\s+/)
-    .map((pair) => ({ id: pair.split(':')[0] ?? '', secret: new TextEncoder().encode(pair.slice(pair.indexOf(':') + 1)) }))
-    .filter(({ id, secret }) => id !== '' && secret.length >= 32);
 }
 
 function unknownKey(): never {

@@ -3,7 +3,7 @@ import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { Env } from '../env.ts';
 import { fetchOutside } from '../outside.ts';
 import { findJob, setWebhookStatus } from './store.ts';
-import { mac, tokenKeys } from './link.ts';
+import { mac, signingKey } from './link.ts';
 
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -12,7 +12,7 @@ const MAX_ATTEMPTS = 25;
 
 /** Secret of a tenant, as `whsec_…`: made of the deployment's own, so none is stored and all change with it. */
 export async function webhookSecret(env: Env, tenant: string): Promise<string> {
-  return `whsec_${base64(await derived(env, tenant))}`;
+  return `whsec_${(await derived(env, tenant)).toBase64()}`;
 }
 
 /** Throws while the address does not take it, until it was tried often enough; never follows it into a private network. */
@@ -21,7 +21,7 @@ export async function deliver(id: string, env: Env, attempts: number): Promise<v
   if (!job || job.webhook_url === null || job.webhook_status !== 'pending') return;
   const body = JSON.stringify({ type: `job.${job.status}`, timestamp: new Date(job.updated_ms).toISOString(), data: { id, object: 'audio.job', status: job.status, metadata: job.metadata === null ? undefined : JSON.parse(job.metadata) } });
   const timestamp = Math.floor(Date.now() / 1000);
-  const signature = base64(await mac(await derived(env, job.tenant), `${id}.${timestamp}.${body}`));
+  const signature = (await mac(await derived(env, job.tenant), `${id}.${timestamp}.${body}`)).toBase64();
   try {
     const answer = await fetchOutside(job.webhook_url, {
       env,
@@ -40,10 +40,5 @@ export async function deliver(id: string, env: Env, attempts: number): Promise<v
 }
 
 async function derived(env: Env, tenant: string): Promise<Uint8Array<ArrayBuffer>> {
-  const [first] = tokenKeys(env);
-  return mac(first.secret, `webhook/${tenant}`);
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
+  return mac(signingKey(env).secret, `webhook/${tenant}`);
 }
