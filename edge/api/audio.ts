@@ -8,13 +8,13 @@ import { readJson } from '../admit/body.ts';
 import { idempotent } from '../admit/idempotency.ts';
 import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
+import { askedRange, namesIt } from '../range.ts';
 import { regionOf } from '../route/regions.ts';
 import { speak } from '../speech.ts';
 import type { SpeakContext, SpeechAnswer } from '../speech.ts';
 import { pulled, toBytes } from '../stream/audio.ts';
 import { toEvents } from '../stream/events.ts';
 import type { Operation } from './operation.ts';
-import { namesIt, parseRange } from './range.ts';
 import { speechSchema } from './speech.ts';
 
 const SOUND = ['audio/mpeg', 'audio/wav', 'audio/pcm', 'audio/ogg', 'audio/webm', 'audio/aac', 'audio/flac', 'audio/basic', 'text/event-stream'].map((type) => ({ type }));
@@ -112,8 +112,7 @@ function partOf(answer: SpeechAnswer, stored: NonNullable<SpeechAnswer['stored']
     headers.delete('content-type');
     return new Response(null, { status: 304, headers });
   }
-  const condition = asked.get('if-range');
-  const range = condition === null || condition.trim() === etag ? parseRange(asked.get('range') ?? undefined, stored.bytes) : undefined;
+  const range = askedRange(asked, { etag, bytes: stored.bytes });
   if (range === undefined) return sound(answer);
   if (range === 'unsatisfiable') {
     headers.set('content-range', `bytes */${stored.bytes}`);

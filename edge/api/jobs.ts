@@ -18,7 +18,7 @@ import type { JobRow } from '../jobs/store.ts';
 import { webhookSecret } from '../jobs/webhook.ts';
 import { checkAddress } from '../outside.ts';
 import type { Operation } from './operation.ts';
-import { accept, pageOf, pageQuery, toPage } from './page.ts';
+import { accept, pageOf, pageQuery, toPage, unknownFields } from './page.ts';
 import { speechSchema } from './speech.ts';
 
 /** Audio that nobody fetched for a week is not missed; links are shorter, because whoever has one needs no key. */
@@ -192,7 +192,7 @@ function parse(body: unknown): { readonly request: JobRequest; readonly warnings
   const [single, batch] = jobSchema.options;
   const schema = fields.includes('items') ? batch : single;
   const data = accept(schema, body);
-  const warnings = fields.filter((name) => !(name in schema.shape)).map((name) => `unknown field ${JSON.stringify(name.slice(0, 40))} was ignored`);
+  const warnings = unknownFields(body, schema);
   if ('items' in data) return { request: data, warnings };
   const { webhook_url, metadata, ...item } = data;
   return { request: { items: [item], webhook_url, metadata }, warnings };

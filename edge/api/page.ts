@@ -31,5 +31,13 @@ export function accept<T extends z.ZodType>(schema: T, value: unknown): z.output
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const param = issue?.path.join('.') || 'body';
-  throw new CosyError('invalid_value', `${param}: ${issue?.message ?? 'is not valid'}.`, { param });
+  const message = issue?.message ?? 'is not valid';
+  throw new CosyError('invalid_value', `${message.startsWith(param) ? message : `${param}: ${message}`}.`, { param });
+}
+
+/** A warning for each field that a schema does not know: clients of other services send more than is read here. */
+export function unknownFields(body: unknown, { shape }: z.ZodObject): string[] {
+  return Object.keys(body as object)
+    .filter((name) => !Object.hasOwn(shape, name))
+    .map((name) => `unknown field ${JSON.stringify(name.slice(0, 40))} was ignored`);
 }

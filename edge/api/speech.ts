@@ -8,6 +8,7 @@ import { AUDIO_FORMATS, MAX_SPEED, MAX_TEXT_CHARACTERS, MIN_SPEED, SAMPLE_RATES_
 import { MODES } from '../../shared/contract/job.ts';
 import { LEXICON_LIMITS } from '../../shared/normalize/index.ts';
 import { lexiconEntrySchema } from './lexicon.ts';
+import { accept, unknownFields } from './page.ts';
 
 /** A clip to imitate: a data URL or plain base64, and what is said in it. */
 const referenceSchema = z.object({
@@ -52,17 +53,7 @@ export type SpeechRequest = z.infer<typeof speechSchema>;
 
 /** Throws `invalid_value` (or `input_empty`) naming the first offending field. */
 export function parseSpeech(body: unknown): { readonly request: SpeechRequest; readonly warnings: readonly string[] } {
-  const parsed = speechSchema.safeParse(body);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const param = issue?.path.join('.') || 'body';
-    const message = issue?.message ?? 'is not valid';
-    throw new CosyError('invalid_value', `${message.startsWith(param) ? message : `${param}: ${message}`}.`, { param });
-  }
-  if (parsed.data.input.trim() === '') throw new CosyError('input_empty', 'input has no text: send at least one word.', { param: 'input' });
-  const known = new Set(Object.keys(speechSchema.shape));
-  const warnings = Object.keys(body as object)
-    .filter((name) => !known.has(name))
-    .map((name) => `unknown field ${JSON.stringify(name.slice(0, 40))} was ignored`);
-  return { request: parsed.data, warnings };
+  const request = accept(speechSchema, body);
+  if (request.input.trim() === '') throw new CosyError('input_empty', 'input has no text: send at least one word.', { param: 'input' });
+  return { request, warnings: unknownFields(body, speechSchema) };
 }

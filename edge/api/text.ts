@@ -2,7 +2,6 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { toLanguage } from '../../shared/contract/language.ts';
-import { CosyError } from '../../shared/errors/index.ts';
 import { MAX_SPEECH_BODY_BYTES, MAX_TEXT_CHARACTERS } from '../../shared/limits/index.ts';
 import { LEXICON_LIMITS, compileLexicon, normalize } from '../../shared/normalize/index.ts';
 import type { Hints, LexiconEntry, NormalizeOptions, NormalizeResult } from '../../shared/normalize/index.ts';
@@ -11,6 +10,7 @@ import { requireScope } from '../auth/authenticate.ts';
 import type { EdgeContext } from '../env.ts';
 import { lexiconEntrySchema } from './lexicon.ts';
 import type { Operation } from './operation.ts';
+import { accept } from './page.ts';
 
 const hintsSchema = z.object({
   slash: z.enum(['date', 'fraction']),
@@ -46,13 +46,7 @@ text.post('/normalize', async (c) => {
 
 /** Throws `invalid_value` naming the first offending field, or `ssml_invalid`. */
 function normalizeText(body: unknown): NormalizeResult {
-  const parsed = normalizeSchema.safeParse(body);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const param = issue?.path.join('.') || 'body';
-    throw new CosyError('invalid_value', `${param} ${issue?.message ?? 'is not valid'}.`, { param });
-  }
-  const { text: written, language, input_type, on_malformed, emoji, control_tokens, hints, lexicon } = parsed.data;
+  const { text: written, language, input_type, on_malformed, emoji, control_tokens, hints, lexicon } = accept(normalizeSchema, body);
   const options: NormalizeOptions = { language: toLanguage(language), inputType: input_type, onMalformed: on_malformed, emoji, controlTokens: control_tokens, hints: hints as Hints };
   return normalize(written, lexicon.length > 0 ? { ...options, lexicon: compileLexicon(lexicon as LexiconEntry[]) } : options);
 }

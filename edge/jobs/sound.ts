@@ -5,6 +5,7 @@
 import { CosyError } from '../../shared/errors/index.ts';
 import type { AudioFormat } from '../../shared/limits/index.ts';
 import type { Env } from '../env.ts';
+import { askedRange, namesIt } from '../range.ts';
 import { getSound } from './store.ts';
 import type { ItemRow, JobRow, SegmentRow } from './store.ts';
 
@@ -19,8 +20,8 @@ export function finishedSound({ job, item, segments }: Finished, request: Reques
   const parts = [...(header ? [{ bytes: header.length, read: async (from: number, to: number) => new Blob([header.slice(from, to)]).stream() }] : []), ...segments.map(({ number, bytes }) => ({ bytes, read: (from: number, to: number) => read(env, job, { number, from, to }) }))];
   const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const headers = { 'content-type': TYPES[item.format], 'accept-ranges': 'bytes', 'cache-control': 'private, max-age=3600', etag: `"${job.id}.${item.item}"`, 'content-disposition': `attachment; filename="${job.id}-${item.item}.${item.format === 'opus' ? 'ogg' : item.format}"` };
-  if (request.headers.get('if-none-match')?.includes(headers.etag)) return new Response(null, { status: 304, headers });
-  const range = rangeOf(request, size, headers.etag);
+  if (namesIt(request.headers.get('if-none-match') ?? undefined, headers.etag)) return new Response(null, { status: 304, headers });
+  const range = askedRange(request.headers, { etag: headers.etag, bytes: size });
   if (range === 'unsatisfiable') return new Response(null, { status: 416, headers: { ...headers, 'content-range': `bytes */${size}` } });
   const { from, to } = range ?? { from: 0, to: size };
   const body = request.method === 'HEAD' ? null : concatenated(parts, from, to);
@@ -49,17 +50,6 @@ async function read(env: Env, job: JobRow, { number, from, to }: { readonly numb
   const object = await getSound(env, job, number, { offset: from, length: to - from });
   if (object === null) throw new CosyError('not_found', 'The sound of this job has expired.');
   return object.body;
-}
-
-/** One range of bytes; several are answered with the whole, as RFC 9110 §14.2 allows. */
-function rangeOf(request: Request, size: number, etag: string): { readonly from: number; readonly to: number } | 'unsatisfiable' | undefined {
-  const asked = request.headers.get('range')?.match(/^bytes=(\d*)-(\d*)$/);
-  const condition = request.headers.get('if-range');
-  if (!asked || (condition !== null && condition !== etag) || (asked[1] === '' && asked[2] === '')) return undefined;
-  const [first, last] = [asked[1] ?? '', asked[2] ?? ''];
-  const from = first === '' ? Math.max(0, size - Number(last)) : Number(first);
-  const to = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
-  return from < to ? { from, to } : 'unsatisfiable';
 }
 
 /** Of 16-bit mono. */

@@ -2,6 +2,7 @@
 import { CosyError, ERRORS } from '../../shared/errors/index.ts';
 import type { ErrorCode } from '../../shared/errors/index.ts';
 import { SIGNATURE_HEADER, parseKeys, sign } from '../../shared/signing/index.ts';
+import type { SignedPart } from '../../shared/signing/index.ts';
 import type { Env } from '../env.ts';
 
 export type NodeRequest = { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly path: string; readonly body?: Uint8Array<ArrayBuffer> | undefined; readonly contentType?: string | undefined; readonly traceparent?: string | undefined };
@@ -10,10 +11,15 @@ const EMPTY = new Uint8Array(0);
 
 /** Rejects when the node cannot be reached or the signal fires; a refusal is an answer. */
 export async function requestNode(url: string, { method, path, body, contentType = 'application/json', traceparent }: NodeRequest, { env, signal }: { readonly env: Env; readonly signal: AbortSignal }): Promise<Response> {
+  const signature = await signed({ method, path, body: body ?? EMPTY }, env);
+  return fetch(new URL(path, url), { method, headers: { 'content-type': contentType, [SIGNATURE_HEADER]: signature, ...(traceparent === undefined ? {} : { traceparent }) }, signal, redirect: 'manual', ...(body === undefined || method === 'GET' ? {} : { body }) });
+}
+
+/** Value of the signature header for a request sent now. Throws `internal_error` when there is no key to sign with. */
+export function signed(part: SignedPart, env: Env): Promise<string> {
   const [key] = parseKeys(env.NODE_KEYS);
   if (!key) throw new CosyError('internal_error', 'The edge has no key for its nodes: set NODE_KEYS to id:secret.');
-  const signature = await sign({ method, path, body: body ?? EMPTY }, key, Date.now());
-  return fetch(new URL(path, url), { method, headers: { 'content-type': contentType, [SIGNATURE_HEADER]: signature, ...(traceparent === undefined ? {} : { traceparent }) }, signal, redirect: 'manual', ...(body === undefined || method === 'GET' ? {} : { body }) });
+  return sign(part, key, Date.now());
 }
 
 /** The node's refusal as the table's error; undefined when it was not a node that answered. */

@@ -9,12 +9,12 @@ import { PIECES_PATH } from '../../shared/contract/pieces.ts';
 import type { PieceMessage } from '../../shared/contract/pieces.ts';
 import type { Job } from '../../shared/contract/job.ts';
 import { CosyError } from '../../shared/errors/index.ts';
-import { SIGNATURE_HEADER, parseKeys, sign } from '../../shared/signing/index.ts';
+import { SIGNATURE_HEADER } from '../../shared/signing/index.ts';
 import type { Env } from '../env.ts';
 import { AttemptFailure, wireError } from './attempt.ts';
 import { candidates, judge } from './job.ts';
 import type { RouteRequest } from './job.ts';
-import { unanswered } from './request.ts';
+import { unanswered, signed } from './request.ts';
 import { standings } from './standing.ts';
 
 /** Text on its way: all of it so far goes to `send` at once, and the rest as it comes, until the next `attach`. */
@@ -106,9 +106,7 @@ async function* framesOf(url: string, { job, text, env, signal }: SocketRequest)
 }
 
 async function connect(url: string, env: Env, signal: AbortSignal): Promise<WebSocket> {
-  const [key] = parseKeys(env.NODE_KEYS);
-  if (!key) throw new CosyError('internal_error', 'The edge has no key for its nodes: set NODE_KEYS to id:secret.');
-  const signature = await sign({ method: 'GET', path: PIECES_PATH, body: new Uint8Array(0) }, key, Date.now());
+  const signature = await signed({ method: 'GET', path: PIECES_PATH, body: new Uint8Array(0) }, env);
   try {
     const headers = { upgrade: 'websocket', [SIGNATURE_HEADER]: signature };
     const response = await fetch(new URL(PIECES_PATH, url), { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]), redirect: 'manual' });

@@ -3,6 +3,12 @@
 /** From `from` up to `to`, exclusive; `unsatisfiable` when nothing of it is there. */
 export type ByteRange = { readonly from: number; readonly to: number } | 'unsatisfiable' | undefined;
 
+/** The range that is asked for of the sound `etag`: none when the caller has another one in mind (`If-Range`, RFC 9110 §13.1.5). */
+export function askedRange(asked: Headers, { etag, bytes }: { readonly etag: string; readonly bytes: number }): ByteRange {
+  const condition = asked.get('if-range');
+  return condition === null || condition.trim() === etag ? parseRange(asked.get('range') ?? undefined, bytes) : undefined;
+}
+
 export function parseRange(header: string | undefined, size: number): ByteRange {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '');
   const [, first = '', last = ''] = match ?? [];
