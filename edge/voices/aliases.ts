@@ -32,8 +32,6 @@ const SILICONFLOW: Readonly<Record<string, Traits>> = Object.fromEntries(
 
 const ALIASES: ReadonlyMap<string, Traits> = new Map(Object.entries({ ...CLASSIC, ...OPENAI, ...SILICONFLOW }));
 
-export const ALIAS_NAMES: readonly string[] = [...ALIASES.keys()];
-
 export function isAlias(name: string): boolean {
   return ALIASES.has(name);
 }
