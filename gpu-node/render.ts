@@ -1,4 +1,5 @@
 /** Sound → bytes of a format: volume, rate, encoding. */
+import { concatenate } from './runtime/floats.ts';
 import { CosyError } from '../shared/errors/index.ts';
 import type { AudioFormat } from '../shared/limits/index.ts';
 import { createEncoder, encodeFile } from './encode/index.ts';
@@ -81,18 +82,8 @@ function resumable(format: AudioFormat): AudioFormat {
 
 /** Whole sound, whole file: its headers know the length. Throws like `renderBytes`. */
 export async function renderFile(sounds: AsyncIterable<Sound>, options: RenderOptions): Promise<{ readonly bytes: Uint8Array; readonly durationMs: number }> {
-  const samples = joinSamples((await Array.fromAsync(sounds)).map((sound) => sound.samples));
+  const samples = concatenate((await Array.fromAsync(sounds)).map((sound) => sound.samples));
   if (options.volume !== 1) amplify(samples, options.volume);
   const bytes = await encodeFile(options.format, resample(samples, options.fromHz, options.sampleRateHz), { sampleRateHz: options.sampleRateHz });
   return { bytes, durationMs: (1000 * samples.length) / options.fromHz };
-}
-
-function joinSamples(pieces: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(pieces.reduce((count, piece) => count + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
 }

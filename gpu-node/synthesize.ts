@@ -9,6 +9,7 @@
 import type { Mode } from '../shared/contract/job.ts';
 import { sentenceEnd } from '../shared/contract/tokens.ts';
 import type { ResumePoint } from '../shared/contract/tokens.ts';
+import { concatenate } from './runtime/floats.ts';
 import { CosyError } from '../shared/errors/index.ts';
 import type { Trace } from './metrics/trace.ts';
 import type { Thread } from './runtime/thread.ts';
@@ -25,7 +26,7 @@ import { voiceInBlocks, voiceWhole } from './schedule/voicing.ts';
 import { wordTimes } from './schedule/word-times.ts';
 import type { WordSource, WordTime } from './schedule/word-times.ts';
 import type { TextFrontEnd } from './text/index.ts';
-import { Joiner, concatenate, silence } from './wave/index.ts';
+import { Joiner, silence } from './wave/index.ts';
 
 /** What one request says, in this stage's own terms. */
 export type SpeakRequest = {

@@ -5,6 +5,7 @@
  * behind. With all blocks kept the stream equals the official streaming result; how tokens are cut into pushes never matters.
  * Does not make tokens or sound. One run at a time per thread: `run` occupies it.
  */
+import { concatenate } from '../runtime/floats.ts';
 import { strict as assert } from 'node:assert';
 import { CosyError } from '../../shared/errors/index.ts';
 import { defaultLeftBlocks } from '../graphs/flow.ts';
@@ -329,7 +330,7 @@ class OpenStream implements FlowStream {
     this.add(tokens, options);
     const made: Float32Array[] = [];
     while (this.next) made.push(valueOf((await this.#flow.advance([this]))[0]));
-    return joinFrames(made);
+    return concatenate(made);
   }
 
   block(): Block {
@@ -397,16 +398,6 @@ function joinTokens(first: Int32Array | undefined, second: Int32Array): Int32Arr
   const joined = new Int32Array((first?.length ?? 0) + second.length);
   if (first) joined.set(first);
   joined.set(second, first?.length ?? 0);
-  return joined;
-}
-
-function joinFrames(parts: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
   return joined;
 }
 

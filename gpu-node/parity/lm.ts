@@ -1,4 +1,5 @@
 /** Runs the reference cases of the language model and its sampler with our graph, scripts and sampler. */
+import { concatenate } from '../runtime/floats.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,8 +47,8 @@ async function forcedTokens(parityCase: ParityCase, context: ParityContext): Pro
         hidden_layer0: prefill.taps['hidden.0']!,
         hidden_last: prefill.taps[last]!,
         hidden_norm: prefill.taps['hidden_norm']!,
-        step_hidden_norm: concat(norms.map((rows) => rows.subarray(rows.length - config.hiddenSize))),
-        logp: concat((parityCase.params['logp_steps'] as number[]).map((step) => logSoftmax(forwards[step]!.logits))),
+        step_hidden_norm: concatenate(norms.map((rows) => rows.subarray(rows.length - config.hiddenSize))),
+        logp: concatenate((parityCase.params['logp_steps'] as number[]).map((step) => logSoftmax(forwards[step]!.logits))),
         argmax: Int32Array.from(forwards, ({ logits }) => argmax(logits)),
       },
       checks: [
@@ -151,7 +152,7 @@ async function textInPieces(parityCase: ParityCase, context: ParityContext): Pro
     };
     const whole = await play(OFFICIAL);
     const repaired = await play({ ...OFFICIAL, repeatLatest: false });
-    const probed = (forwards: readonly Forward[]): Float32Array => concat(forwards.map(({ logits }) => logSoftmax(logits)).map((logp) => Float32Array.from(probes, (id) => logp[id]!)));
+    const probed = (forwards: readonly Forward[]): Float32Array => concatenate(forwards.map(({ logits }) => logSoftmax(logits)).map((logp) => Float32Array.from(probes, (id) => logp[id]!)));
     outputs[`${name}.tokens`] = whole.tokens;
     outputs[`${name}.logp_probe`] = probed(whole.forwards);
     outputs[`${name}.repaired_tokens`] = repaired.tokens;
@@ -289,16 +290,6 @@ function logSoftmax(logits: Float32Array): Float32Array {
   const peak = logits.reduce((a, b) => Math.max(a, b), -Infinity);
   const sum = peak + Math.log(logits.reduce((total, value) => total + Math.exp(value - peak), 0));
   return logits.map((value) => value - sum);
-}
-
-function concat(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }
 
 function same(name: string, actual: unknown, expected: unknown): { readonly name: string; readonly ok: boolean; readonly detail: string } {

@@ -17,7 +17,6 @@ export { HarmonicSource } from './source.ts';
 export { resizeMel, TempoStretch } from './tempo.ts';
 export { Joiner, amplify, silence } from './join.ts';
 export type { JoinOptions } from './join.ts';
-export { concatenate } from './stream.ts';
 export { Trimmer } from './trim.ts';
 export type { TrimOptions } from './trim.ts';
 export { createResampler, resample } from './resample.ts';

@@ -1,6 +1,6 @@
 /** Sentences one after the other without clicks: each one is faded in and out over a few milliseconds, with a pause between. */
 import { fadeEnds, raisedCosine } from './trim.ts';
-import { concatenate } from './stream.ts';
+import { concatenate } from '../runtime/floats.ts';
 
 export type JoinOptions = {
   readonly sampleRateHz: number;

@@ -6,7 +6,7 @@
 import type { VocoderEngine } from './engine.ts';
 import { HarmonicSource } from './source.ts';
 import type { SourceNoise } from './source.ts';
-import { concatenate } from './stream.ts';
+import { concatenate } from '../runtime/floats.ts';
 
 const CACHED_FRAMES = 8;
 

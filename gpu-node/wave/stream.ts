@@ -6,6 +6,7 @@
  * With fewer `contextFrames` than the network sees, the end of each piece is an approximation; a held-back frame is faded
  * into its exact repetition in the next piece, with weights that add up to 1.
  */
+import { concatenate } from '../runtime/floats.ts';
 import { strict as assert } from 'node:assert';
 import type { VocoderEngine } from './engine.ts';
 import { HarmonicSource } from './source.ts';
@@ -185,15 +186,4 @@ function fade(held: Float32Array, next: Float32Array): Float32Array {
     next[i] = weight * (next[i] as number) + (1 - weight) * (held[i] as number);
   }
   return next;
-}
-
-export function concatenate(pieces: readonly Float32Array[]): Float32Array {
-  if (pieces.length === 1) return pieces[0] as Float32Array;
-  const out = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
 }

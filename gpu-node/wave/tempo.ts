@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { CosyError } from '../../shared/errors/index.ts';
-import { concatenate } from './stream.ts';
+import { concatenate } from '../runtime/floats.ts';
 
 const SLOWEST = 0.5;
 const FASTEST = 2;

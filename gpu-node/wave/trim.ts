@@ -4,7 +4,7 @@
  * Levels are root mean squares of 10 ms windows. Only the ends are touched: a pause inside is held until it is known to be one.
  */
 import { strict as assert } from 'node:assert';
-import { concatenate } from './stream.ts';
+import { concatenate } from '../runtime/floats.ts';
 
 export type TrimOptions = {
   readonly sampleRateHz: number;

@@ -4,6 +4,7 @@
  * Rotary position, causal mask and cache update happen inside GroupQueryAttention: past and present are the same memory
  * of capacity P, new keys and values are written at each row's own length. Reference: transformers modeling_qwen2.py.
  */
+import { concatenate } from '../../runtime/floats.ts';
 import { MICROSOFT, NONE, bytesOf } from '../onnx/graph.ts';
 import type { Graph, Value } from '../onnx/graph.ts';
 import { floatWeight, linear } from './quantize.ts';
@@ -128,8 +129,8 @@ function packed({ shape, prefix, read }: Qwen2Options, base: string, parts: read
     name: `${prefix}${base}${parts.join('+')}`,
     inputs: sizes[0]![1],
     outputs,
-    weight: () => concat(parts.map((part) => read(`${prefix}${base}${part}.weight`))),
-    bias: biased ? () => concat(parts.map((part) => read(`${prefix}${base}${part}.bias`))) : undefined,
+    weight: () => concatenate(parts.map((part) => read(`${prefix}${base}${part}.weight`))),
+    bias: biased ? () => concatenate(parts.map((part) => read(`${prefix}${base}${part}.bias`))) : undefined,
   };
 }
 
@@ -142,18 +143,6 @@ function projectionSize({ hiddenSize, intermediateSize, heads, kvHeads, headDim 
   if (part === 'o_proj') return [hiddenSize, heads * headDim];
   if (part === 'down_proj') return [hiddenSize, intermediateSize];
   return [part === 'k_proj' || part === 'v_proj' ? kvHeads * headDim : intermediateSize, hiddenSize];
-}
-
-function concat(parts: readonly Float32Array[]): Float32Array {
-  const [first] = parts;
-  if (first && parts.length === 1) return first;
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }
 
 /** cos and sin of position·θ^(−2i/d), (maxPositions, headDim/2). Rounded to float32 where the reference rounds. */

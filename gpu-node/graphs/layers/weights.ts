@@ -2,6 +2,7 @@
  * Weights of one network on their way into a graph. Rows are two-dimensional here, [rows, channels], so that a linear layer
  * is one Gemm with its bias inside. Weights belong to the outermost graph; bodies of Scan use them from there.
  */
+import { concatenate } from '../../runtime/floats.ts';
 import { CosyError } from '../../../shared/errors/index.ts';
 import { MICROSOFT, NONE, bytesOf } from '../onnx/graph.ts';
 import { BLOCK, floatWeight, once, quantizeBlocks, quantizeColumns } from './quantize.ts';
@@ -96,14 +97,4 @@ export class Weights {
   layerNorm(graph: Graph, rows: Value, name: string, epsilon: number): Value {
     return graph.op('LayerNormalization', [rows, this.tensor(`${name}.weight`), this.tensor(`${name}.bias`)], { axis: -1, epsilon: { float: epsilon } });
   }
-}
-
-export function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

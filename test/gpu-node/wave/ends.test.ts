@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Joiner, TempoStretch, Trimmer, amplify, resizeMel } from '../../../gpu-node/wave/index.ts';
-import { concatenate } from '../../../gpu-node/wave/stream.ts';
+import { concatenate } from '../../../gpu-node/runtime/floats.ts';
 import { largestDifference, wanderingMel } from './narrow.ts';
 
 const RATE = 24_000;

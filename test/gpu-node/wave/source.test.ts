@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { VocoderConfig } from '../../../gpu-node/checkpoint/types.ts';
 import { HarmonicSource } from '../../../gpu-node/wave/index.ts';
 import { fillNoise } from '../../../gpu-node/wave/noise.ts';
-import { concatenate } from '../../../gpu-node/wave/stream.ts';
+import { concatenate } from '../../../gpu-node/runtime/floats.ts';
 import { largestDifference } from './narrow.ts';
 
 const config = { sampleRateHz: 24_000, harmonics: 8, nsfAlpha: 0.1, nsfSigma: 0.003, voicedThresholdHz: 10, upsampleRates: [8, 5, 3], istft: { nFft: 16, hopLength: 4 } } as unknown as VocoderConfig;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openVocoder } from '../../../gpu-node/wave/index.ts';
 import type { StreamOptions, Vocoder } from '../../../gpu-node/wave/index.ts';
-import { concatenate } from '../../../gpu-node/wave/stream.ts';
+import { concatenate } from '../../../gpu-node/runtime/floats.ts';
 import { largestDifference, openNarrow, rootMeanSquare, wanderingMel } from './narrow.ts';
 import type { Narrow } from './narrow.ts';
 
