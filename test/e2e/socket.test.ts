@@ -1,37 +1,26 @@
 /** Text in pieces to the bundled voice, through `npm start`: client, Worker, node, engine, all real. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { scratch } from './command.ts';
-
-const MAIN = join(import.meta.dirname, '../../gpu-node/cli/main.ts');
+import { startServer } from './server.ts';
+import type { Server } from './server.ts';
 
 type Event = { readonly type: string; readonly [name: string]: unknown };
 
 describe('a text that is spoken while it is written', () => {
-  let server: ChildProcess;
+  let server: Server;
   let edge: string;
   let node: string;
   let key: string;
   const data = scratch();
 
   beforeAll(async () => {
-    server = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--node-port', '0', '--data', data], { stdio: ['ignore', 'inherit', 'pipe'] });
-    for await (const line of createInterface({ input: server.stderr ?? process.stdin })) {
-      key = /^ {2}(cv_\w+)$/.exec(line)?.[1] ?? key;
-      edge = /Listening on (http:\S+)/.exec(line)?.[1] ?? edge;
-      node = /node: (http:[^)]+)/.exec(line)?.[1] ?? node;
-      if (/curl/.test(line)) break;
-    }
+    server = await startServer(data);
+    ({ edge, node, key } = server);
   });
   afterAll(async () => {
-    server.kill('SIGTERM');
-    const [code] = (await once(server, 'exit')) as [number];
-    expect(code).toBe(0);
+    expect(await server.stop()).toBe(0);
   });
 
   async function connect() {

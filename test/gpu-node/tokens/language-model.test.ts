@@ -10,6 +10,7 @@ import type { OpenGraph } from '../../../gpu-node/runtime/session.ts';
 import { LanguageModel, generate } from '../../../gpu-node/tokens/index.ts';
 import type { LanguageModelLimits, TokenEvent, TokenRequest } from '../../../gpu-node/tokens/index.ts';
 import { goldenDirectory } from '../../golden/index.ts';
+import { around } from './around.ts';
 
 const cpu = graphOpener({ device: 'cpu', threads: 1 });
 let folder: string;
@@ -134,21 +135,13 @@ describe('rows of one batch', () => {
 
   it('fail alone when their logits are not numbers', async () => {
     let runs = 0;
-    await open({}, async (path) => {
-      const session = await cpu(path);
-      return {
-        inputNames: session.inputNames,
-        outputNames: session.outputNames,
-        release: () => session.release(),
-        async run(feeds, fetches) {
-          const results = await session.run(feeds, fetches);
-          runs += 1;
-          const logits = results['logits']!.data as Float32Array;
-          if (runs === 6) logits.fill(NaN, 0, config.speechVocabSize);
-          return results;
-        },
-      };
-    });
+    await open({}, around(cpu, async (_, inner, feeds, fetches) => {
+      const results = await inner(feeds, fetches);
+      runs += 1;
+      const logits = results['logits']!.data as Float32Array;
+      if (runs === 6) logits.fill(NaN, 0, config.speechVocabSize);
+      return results;
+    }));
     const first = model.add(request(41));
     const second = model.add(request(42));
     const ends: TokenEvent[] = [];

@@ -15,6 +15,7 @@ import { DecodingLoop, DrawnIds } from '../../../gpu-node/tokens/loop.ts';
 import { LanguageModel, generate, repetitionAwareSampler, wholeTextScript } from '../../../gpu-node/tokens/index.ts';
 import type { LanguageModelLimits, TokenEvent, TokenRequest } from '../../../gpu-node/tokens/index.ts';
 import { goldenDirectory } from '../../golden/index.ts';
+import { around } from './around.ts';
 
 const cpu = graphOpener({ device: 'cpu', threads: 1 });
 const STEPS = 8;
@@ -142,19 +143,11 @@ describe('several steps in one run', () => {
 
   it('make fewer runs, and carry only new keys and values out', async () => {
     const fetched: { readonly file: string; readonly count: number; readonly values: number }[] = [];
-    const counting: OpenGraph = async (path) => {
-      const session = await cpu(path);
-      return {
-        inputNames: session.inputNames,
-        outputNames: session.outputNames,
-        release: () => session.release(),
-        async run(feeds, fetches) {
-          const results = await session.run(feeds, fetches);
-          fetched.push({ file: path, count: Object.keys(results).length, values: Object.values(results).reduce((sum, { data }) => sum + data.length, 0) });
-          return results;
-        },
-      };
-    };
+    const counting = around(cpu, async (file, inner, feeds, fetches) => {
+      const results = await inner(feeds, fetches);
+      fetched.push({ file, count: Object.keys(results).length, values: Object.values(results).reduce((sum, { data }) => sum + data.length, 0) });
+      return results;
+    });
     const looped = await open('golden', { stepsPerRun: STEPS }, { opener: counting });
     const { layers, kvHeads, headDim } = configs.get('golden')!;
     const tokens = await spoken(looped, request('golden', 1, { minTokens: 40, maxTokens: 40 }));
@@ -237,19 +230,11 @@ describe('several steps in one run', () => {
   });
 
   it('fail alone when a row’s logits are not numbers', async () => {
-    const breaking: OpenGraph = async (path) => {
-      const session = await cpu(path);
-      return {
-        inputNames: session.inputNames,
-        outputNames: session.outputNames,
-        release: () => session.release(),
-        async run(feeds, fetches) {
-          const past = feeds['past.0.value'];
-          if (path.endsWith('llm-loop.onnx') && past?.dims[0] === 2) (past.data as Float32Array).fill(NaN, 0, 64);
-          return session.run(feeds, fetches);
-        },
-      };
-    };
+    const breaking = around(cpu, async (path, inner, feeds, fetches) => {
+      const past = feeds['past.0.value'];
+      if (path.endsWith('llm-loop.onnx') && past?.dims[0] === 2) (past.data as Float32Array).fill(NaN, 0, 64);
+      return inner(feeds, fetches);
+    });
     const looped = await open('golden', { stepsPerRun: STEPS }, { opener: breaking });
     const events: TokenEvent[] = [];
     const first = looped.add(request('golden', 1));
