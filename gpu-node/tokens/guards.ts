@@ -61,12 +61,15 @@ export class TokenGuard {
     else this.#counts.set(token, left);
   }
 
-  /** Period 1 is left to `maxRun`. Every period is brought up to date, so there is no early return. */
+  /**
+   * A run longer than a period repeats it by itself: that is a held sound, left to `maxRun`, and says nothing of a loop; so
+   * period 1 is not looked for. Every period is brought up to date, so there is no early return.
+   */
   #loops(): boolean {
     const tokens = this.#tokens;
     const last = tokens.length - 1;
     let found = false;
-    for (let period = 2; period <= Math.min(this.#limits.maxPeriod, last); period += 1) {
+    for (let period = Math.max(2, this.#run); period <= Math.min(this.#limits.maxPeriod, last); period += 1) {
       const same = tokens[last] === tokens[last - period];
       const matches = same ? this.#matches[period]! + 1 : Math.max(0, this.#matches[period]! - MISMATCH_COST);
       this.#matches[period] = matches;
