@@ -95,7 +95,7 @@ def speak(voice, stage, u, tokenizer, seed):
     elif stage == "stream":
         mel = voice.mel(u["speech"], u["voice"], streaming=True)
     elif stage == "tokenizer":
-        f = u["whisper"].float()[None].numpy()
+        f = data.whisper(u).float()[None].numpy()
         mel = voice.mel(tokenizer.run(None, {"feats": f, "feats_length": np.array([f.shape[2]], np.int32)})[0].flatten(), u["voice"])
     else:
         t = voice.tokens(u["text"], seed=seed)
