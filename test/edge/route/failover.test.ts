@@ -134,23 +134,26 @@ describe('a job and its nodes', () => {
     expect([response.status, response.headers.get('retry-after'), await codeOf(response)]).toEqual([503, '5', 'no_node_available']);
   });
 
-  it('are left by a listener who goes while a node is silent', async () => {
-    let reached = () => {};
-    const silent = new Promise<void>((resolve) => (reached = resolve));
-    let left = () => {};
-    const cancelled = new Promise<void>((resolve) => (left = resolve));
+  it('are left by a listener who goes, at the latest when the next block is written', async () => {
+    const reached = Promise.withResolvers<void>();
+    const gone = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
     all(async (block, _, signal) => {
-      if (block !== 2) return;
-      signal.addEventListener('abort', left);
-      reached();
-      await cancelled;
+      if (block === 2) {
+        signal.addEventListener('abort', () => cancelled.resolve());
+        reached.resolve();
+        // a listener who has read all there was closes without a word: who only waits for the node cannot know
+        await gone.promise;
+      }
+      if (block === 3) await cancelled.promise;
     });
     const stop = new AbortController();
     const response = await speak(edge, {}, { signal: stop.signal });
     await response.body?.getReader().read();
-    await silent;
+    await reached.promise;
     stop.abort();
-    await cancelled;
+    gone.resolve();
+    await cancelled.promise;
     expect(asked()).toBe(1);
   });
 
