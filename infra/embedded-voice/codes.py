@@ -129,30 +129,32 @@ def share(module, std, own=0.1):
 
 
 def plain_state(net):
-    """state dict with the shared tables written out under their official names"""
+    """state dict with every parametrised weight written out under its official name (weight norm stays as it is)"""
     out = {}
     for k, v in net.state_dict().items():
-        if ".parametrizations.weight." in k and "weight_norm" not in k:
-            base = k.split(".parametrizations.weight.")[0]
-            m = net.get_submodule(base)
-            if isinstance(m.parametrizations.weight[0], Shared):
-                out[base + ".weight"] = m.weight.detach().cpu().clone()
-                continue
-        out[k] = v.detach().cpu()
+        base, _, rest = k.partition(".parametrizations.")
+        if rest and not rest.endswith(("original0", "original1")):
+            name = rest.split(".")[0]
+            out[f"{base}.{name}"] = getattr(net.get_submodule(base), name).detach().cpu().clone()
+        else:
+            out[k] = v.detach().cpu()
     return out
 
 
 def load_plain(net, state):
-    """loads written-out tables into a network with shared ones: the own part takes all, the shared parts start at zero"""
+    """loads written-out weights: an own part takes all of a shared table, whose shared parts start at zero. What `state` lacks stays as it is"""
     own = {}
     for k, v in state.items():
-        base = k.rsplit(".", 1)[0]
-        m = net.get_submodule(base) if base else net
-        own[base + ".parametrizations.weight.original" if k.endswith(".weight") and hasattr(m, "parametrizations") else k] = v.float() if v.is_floating_point() else v
+        base, _, name = k.rpartition(".")
+        m = net.get_submodule(base)
+        inner = hasattr(m, "parametrizations") and name in m.parametrizations
+        own[f"{base}.parametrizations.{name}.original" if inner else k] = v.float() if v.is_floating_point() else v
     missing, extra = net.load_state_dict(own, strict=False)
-    assert not extra and all(".parametrizations.weight.0." in k for k in missing), (missing, extra)
+    assert not extra, extra
     for k in missing:
-        net.get_parameter(k).data.zero_()
+        base = k.split(".parametrizations.")[0]
+        if ".parametrizations.weight.0." in k and base + ".weight" in state:
+            net.get_parameter(k).data.zero_()
 
 
 def assign(utts, stats):

@@ -2,7 +2,6 @@
 
 stages  teacher    the teacher's audio
         vocoder    HiFT on the teacher's mel
-        encoder    codes of the teacher's alignment -> flow encoder -> HiFT (diagnosis)
         tokens     codes of the teacher's alignment -> flow -> HiFT
         stream     the same with the flow's streaming masks
         tokenizer  codes that the ONNX speech tokenizer finds in the teacher's audio -> flow -> HiFT
@@ -88,8 +87,6 @@ def speak(voice, stage, u, tokenizer, seed):
         return u["wav"].float().numpy() / 32767, None
     if stage == "vocoder":
         mel = u["mel"].float()[None]
-    elif stage == "encoder":
-        mel = voice.encoder_mel(u["speech"], u["voice"])
     elif stage == "tokens":
         mel = voice.mel(u["speech"], u["voice"])
     elif stage == "stream":

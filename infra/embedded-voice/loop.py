@@ -51,7 +51,7 @@ def load_state(a, stage):
 
 def train(a, stage, deliverable, net, params, batches, losses, export, measure=None, old=None, extra=None, after=None, clip=1.0, betas=(0.9, 0.98), decay=0.01):
     """deliverable: name of the file that export() writes while the averaged weights are in place; with measure() (parts for held-back data, the first
-    decides) the best one is kept as best.NAME. batches(seed) -> iterator; losses(batch) -> (total, parts to log); extra: further named objects with a state_dict (discriminators, their optimizer); after(): called after every step"""
+    decides) the best one is kept as best.NAME. batches(seed) -> iterator; losses(batch) -> (total, parts to log); extra: further named objects with a state_dict (discriminators, their optimizer); after(step): called after every step"""
     opt = torch.optim.AdamW([dict(params=[p for p in params if p.ndim > 1], weight_decay=decay), dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0)],
                             a.lr, betas=betas, fused=True)
     best = []
@@ -100,7 +100,7 @@ def train(a, stage, deliverable, net, params, batches, losses, export, measure=N
         step += 1
         with torch.no_grad():
             if after:
-                after()
+                after(step)
             torch._foreach_lerp_(ema, params, 1 - min(a.ema, (1 + step) / (20 + step)))
         for k, v in parts.items():
             run[k] = float(v) if k not in run else run[k] * 0.98 + float(v) * 0.02

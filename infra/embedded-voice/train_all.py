@@ -13,13 +13,12 @@ STAGES = {                           # name -> script, arguments, steps, batch
     "speaker": ("train_speaker.py", [], 1500, 24),
     "tokenizer": ("train_tokenizer.py", [], 3000, 12),
     "lm": ("train_lm.py", ["--lr", "1.8e-3"], 4000, 1600),
-    "encoder": ("train_flow.py", ["--stage", "encoder", "--lr", "2e-3"], 2800, 500),
-    "flow": ("train_flow.py", ["--stage", "flow", "--warmstart"], 9000, 350),
+    "flow": ("train_flow.py", ["--lr", "1.5e-3", "--cool", "0.95", "--warm", "300"], 16000, 450),
     "f0": ("train_hift.py", ["--stage", "f0", "--lr", "2e-3"], 500, 16),
     "spectral": ("train_hift.py", ["--stage", "spectral"], 16000, 4),
     "gan": ("train_hift.py", ["--stage", "gan", "--lr", "2e-4"], 0, 8),
 }
-CHAINS = [["speaker", "encoder", "flow"], ["tokenizer"], ["lm"], ["f0", "spectral", "gan"]]
+CHAINS = [["speaker", "flow"], ["tokenizer"], ["lm"], ["f0", "spectral", "gan"]]
 
 
 def command(a, name):
