@@ -69,6 +69,14 @@ export type NextBlock = {
   readonly isLast: boolean;
 };
 
+export type VoiceStateOptions = {
+  /**
+   * Cuts the prompt at its start to whole blocks and the look-ahead of the last one, as enrolment does: then no block of it is
+   * left for the first chunk of a stream. Off: the official streaming result for the whole prompt.
+   */
+  readonly wholeBlocks?: boolean | undefined;
+};
+
 /** Frames while tokens are still being made. */
 export interface FlowStream {
   /** How many more tokens make the next frames come out. */
@@ -106,7 +114,7 @@ export interface Flow {
   /** All frames (F, melBins) of an utterance at once. No tokens: no frames. Throws `input_too_long` past 300 s. */
   offline(request: FlowVoice & { readonly speechTokens: Int32Array }): Promise<Float32Array>;
   /** Computes the prompt's blocks that do not depend on what follows: ⌊(P − look-ahead) / 25⌋ of them. */
-  voiceState(voice: FlowVoice): Promise<FlowVoiceState>;
+  voiceState(voice: FlowVoice, options?: VoiceStateOptions): Promise<FlowVoiceState>;
   stream(voice: FlowVoiceState, options?: FlowStreamOptions): FlowStream;
   /**
    * Computes the next block of each stream, all of one shape, in one run: frames (F, melBins) each, without the prompt's. As many
@@ -178,8 +186,9 @@ class OpenedFlow implements Flow {
     return mel.subarray((prompt?.speechTokens.length ?? 0) * tokenMelRatio * melBins);
   }
 
-  async voiceState({ prompt, embedding, steps }: FlowVoice): Promise<FlowVoiceState> {
+  async voiceState(voice: FlowVoice, { wholeBlocks = false }: VoiceStateOptions = {}): Promise<FlowVoiceState> {
     const { preLookaheadTokens, encoder } = this.config;
+    const { prompt, embedding, steps } = wholeBlocks ? { ...voice, prompt: wholeBlocksOf(voice.prompt, this.config) } : voice;
     const blocks = Math.max(0, Math.floor(((prompt?.speechTokens.length ?? 0) - preLookaheadTokens) / encoder.chunkTokens));
     let state = this.#solver.empty(steps ?? this.config.steps);
     for (let block = 0; block < blocks; block++) {
@@ -377,6 +386,13 @@ class OpenStream implements FlowStream {
     const { chunkTokens } = this.#flow.config.encoder;
     return (Math.floor(this.#state.tokens / chunkTokens) + 1) * chunkTokens;
   }
+}
+
+/** The end of a prompt: as many whole blocks as it has, and the look-ahead of the last one. Shorter prompts stay as they are. */
+function wholeBlocksOf(prompt: FlowPrompt | undefined, { preLookaheadTokens, tokenMelRatio, melBins, encoder }: FlowConfig): FlowPrompt | undefined {
+  const cut = prompt ? (prompt.speechTokens.length - preLookaheadTokens) % encoder.chunkTokens : 0;
+  if (!prompt || cut <= 0 || prompt.speechTokens.length < encoder.chunkTokens + preLookaheadTokens) return prompt;
+  return { ...prompt, speechTokens: prompt.speechTokens.subarray(cut), mel: prompt.mel.subarray(cut * tokenMelRatio * melBins) };
 }
 
 function valueOf<T>(result: PromiseSettledResult<T> | undefined): T {

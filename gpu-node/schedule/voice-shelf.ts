@@ -103,7 +103,7 @@ export class VoiceShelf {
       return known.state;
     }
     this.#misses += 1;
-    const entry = { state: this.#flow.voiceState(this.voice(key, use)), bytes: 0 };
+    const entry = { state: this.#flow.voiceState(this.voice(key, use), { wholeBlocks: true }), bytes: 0 };
     this.#states.set(name, entry);
     try {
       const state = await entry.state;

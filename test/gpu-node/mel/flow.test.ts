@@ -13,7 +13,7 @@ import { Solver, floats } from '../../../gpu-node/mel/solver.ts';
 import { graphOpener } from '../../../gpu-node/runtime/session.ts';
 import { goldenDirectory } from '../../golden/index.ts';
 import type { Checkpoint } from '../../../gpu-node/checkpoint/types.ts';
-import type { Flow, FlowVoice } from '../../../gpu-node/mel/index.ts';
+import type { Flow, FlowPrompt, FlowVoice } from '../../../gpu-node/mel/index.ts';
 import type { Job } from '../../../gpu-node/mel/solver.ts';
 import type { GraphSession } from '../../../gpu-node/runtime/session.ts';
 
@@ -134,6 +134,21 @@ test('a stream says how many tokens the next frames need', async () => {
   expect(stream.needed).toBe(1);
   expect((await stream.push(tokensOf(1, 15), { last: false })).length).toBe(20 * 2 * exact.config.melBins);
   expect(stream.needed).toBe(25);
+});
+
+test('a voice in whole blocks leaves none of them to the first chunk, and is the end of its prompt', async () => {
+  const voice = voiceOf(70, 16);
+  const speechTokens = tokensOf(40, 17);
+  const cut = exact.stream(await exact.voiceState(voice, { wholeBlocks: true }));
+  // 53 of the 70 tokens: two blocks and the look-ahead, which is the beginning of the third
+  expect(cut.needed).toBe(22 + 3);
+  const prompt = voice.prompt as FlowPrompt;
+  const end = { ...voice, prompt: { speechTokens: prompt.speechTokens.slice(17), mel: prompt.mel.slice(17 * 2 * exact.config.melBins) } };
+  expect(await cut.push(speechTokens, { last: true })).toEqual(await exact.stream(await exact.voiceState(end)).push(speechTokens, { last: true }));
+  for (const tokens of [0, 27, 28, 53]) {
+    const whole = voiceOf(tokens, 18);
+    expect((await exact.voiceState(whole, { wholeBlocks: true })).prompt?.speechTokens).toEqual(whole.prompt?.speechTokens);
+  }
 });
 
 test('early blocks: equal one pass with their mask, whatever the cut into pushes, and later blocks end where they would without', { timeout: 60_000 }, async () => {

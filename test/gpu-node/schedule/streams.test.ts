@@ -45,7 +45,7 @@ describe('streams of the sound thread', () => {
 
   async function spoken(all: Streams, id: number, cuts: readonly number[]): Promise<{ readonly samples: Float32Array; readonly sizes: readonly number[] }> {
     const needed = all.open(state, { id, seed: 5, speed: 1, early: true });
-    expect(needed).toBe(15);
+    expect(needed).toBe(10);
     const pieces: Float32Array[] = [];
     let at = 0;
     for (const [i, cut] of [...cuts, TOKENS.length].entries()) {
@@ -56,11 +56,11 @@ describe('streams of the sound thread', () => {
     return { samples: Float32Array.from(pieces.flatMap((piece) => [...piece])), sizes: pieces.map(({ length }) => length) };
   }
 
-  it('sound after fifteen tokens, and give the same samples however their tokens come', async () => {
+  it('sound after ten tokens, and give the same samples however their tokens come', async () => {
     const all = streams(new Turns());
-    const first = await spoken(all, 1, [15, 28, 53]);
-    // 24 frames less those that decide about the last ones
-    expect(first.sizes[0]).toBe((24 - 10) * 480);
+    const first = await spoken(all, 1, [10, 28, 53]);
+    // 14 frames less those that decide about the last ones
+    expect(first.sizes[0]).toBe((14 - 10) * 480);
     expect(first.samples.length).toBe(TOKENS.length * 960);
     const others = [await spoken(all, 2, [1, 2, 3, 27, 40]), await spoken(all, 3, [])];
     for (const { samples } of others) expect(largest(samples, first.samples)).toBeLessThan(1 / 65536);
@@ -72,7 +72,7 @@ describe('streams of the sound thread', () => {
     await flow.prepareBatches();
     const turns = new Turns();
     const all = streams(turns);
-    const alone = await spoken(all, 1, [15, 28, 53]);
+    const alone = await spoken(all, 1, [10, 28, 53]);
     const before = turns.shared;
     const together = await Promise.all([11, 12, 13, 14, 15].map((id) => spoken(all, id, [15, 28, 53])));
     for (const { samples } of together) expect(largest(samples, alone.samples)).toBeLessThan(1 / 65536);
