@@ -92,6 +92,7 @@ export async function blocks({ settings, rounds, bounded, beginMs, speechTokens 
     { name: `compute of streaming ${MIDDLE_SECONDS} s against offline`, unit: unitOf(samples.overOffline, '× processor time'), samples: samples.overOffline },
     { name: `the same by the clock`, unit: unitOf(samples.overOfflineWall, '×'), samples: samples.overOfflineWall },
     { name: 'state of a stream at most, without its voice', unit: 'MB', samples: [flow.maxStreamBytes / 1e6] },
+    { name: 'and of the one block under way, for all streams', unit: 'MB', samples: [flow.runBytes / 1e6] },
   ]);
   for (let round = 0; round < rounds && !isLate(); round++) {
     const marks = await streamed(LONG_SECONDS);

@@ -129,8 +129,10 @@ export interface Flow {
    * bundled voice, against 34 ms in float32 and 26 ms in float32 by fours (two cores).
    */
   prepareBatches(): Promise<void>;
-  /** Bytes that a stream needs at most, without its voice, with the checkpoint's steps. */
+  /** Bytes that a stream holds at most, without its voice, with the checkpoint's steps. */
   readonly maxStreamBytes: number;
+  /** Bytes that a run needs besides, for the blocks that it makes; one run is under way at a time. */
+  readonly runBytes: number;
   close(): Promise<void>;
 }
 
@@ -240,12 +242,21 @@ class OpenedFlow implements Flow {
   }
 
   get maxStreamBytes(): number {
-    const { steps, encoder, tokenMelRatio } = this.config;
+    const { encoder, tokenMelRatio } = this.config;
     const { leftBlocks, encoderBlocks } = this.#bounds;
     const most = Math.ceil(MAX_NOISE_FRAMES / (encoder.chunkTokens * tokenMelRatio));
-    const page = this.#solver.pool.bytes(encoder.chunkTokens * tokenMelRatio, steps);
     const perToken = 2 * encoder.hiddenSize * (encoder.blocks + encoder.upBlocks * tokenMelRatio) * 4;
-    return page * ((leftBlocks < 0 ? most : leftBlocks) + 1) + perToken * encoder.chunkTokens * (encoderBlocks < 0 ? most : encoderBlocks);
+    return this.#pageBytes * (leftBlocks < 0 ? most : leftBlocks) + perToken * encoder.chunkTokens * (encoderBlocks < 0 ? most : encoderBlocks);
+  }
+
+  get runBytes(): number {
+    return this.#pageBytes * (this.batches.at(-1) ?? 1);
+  }
+
+  /** Keys and values of one block. */
+  get #pageBytes(): number {
+    const { steps, encoder, tokenMelRatio } = this.config;
+    return this.#solver.pool.bytes(encoder.chunkTokens * tokenMelRatio, steps);
   }
 
   /** Blocks of one shape, and what the blocks after them will see. */

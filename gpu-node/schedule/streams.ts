@@ -94,7 +94,7 @@ export class Streams {
    */
   reserve(): void {
     const { flow, budgetBytes, shrinkVoices } = this.#options;
-    const left = budgetBytes - (this.#streams.size + 1) * flow.maxStreamBytes;
+    const left = budgetBytes - flow.runBytes - (this.#streams.size + 1) * flow.maxStreamBytes;
     if (left < 0 && this.#streams.size > 0) throw new CosyError('overloaded', `This node has no memory for another stream: try again in ${RETRY_MS / 1000} s.`, { retryAfterMs: RETRY_MS });
     shrinkVoices(Math.max(0, left));
   }

@@ -85,7 +85,7 @@ describe('streams of the sound thread', () => {
 
   it('take memory from idle voices first, then refuse newcomers and say when to come again; one alone is always let in', async () => {
     const shrunk: number[] = [];
-    const budgetBytes = 2.5 * flow.maxStreamBytes;
+    const budgetBytes = flow.runBytes + 2.5 * flow.maxStreamBytes;
     const all = streams(new Turns(), { budgetBytes, shrinkVoices: (bytes) => shrunk.push(bytes) });
     for (const id of [1, 2]) {
       all.reserve();
@@ -102,7 +102,7 @@ describe('streams of the sound thread', () => {
 
   it('give idle voices up when a run finds no memory, and say that the node is busy', async () => {
     const full = new CosyError('overloaded', 'This node has no memory left for the request: try again in 2 s.', { retryAfterMs: 2000 });
-    const poor = { config: flow.config, batches: flow.batches, maxStreamBytes: flow.maxStreamBytes, stream: flow.stream.bind(flow), advance: () => Promise.reject(full) };
+    const poor = { config: flow.config, batches: flow.batches, maxStreamBytes: flow.maxStreamBytes, runBytes: flow.runBytes, stream: flow.stream.bind(flow), advance: () => Promise.reject(full) };
     const kept: number[] = [];
     const all = new Streams({ flow: poor as unknown as Flow, vocoder, turns: new Turns(), budgetBytes: Infinity, shrinkVoices: (bytes) => kept.push(bytes) });
     all.open(state, { id: 1, seed: 5, speed: 1, early: true });
