@@ -63,8 +63,21 @@ def spread(lengths, n, least):
     return out
 
 
+def borders(u, counts):
+    """units and their tokens -> ends of the units in the audio and in the codes, both in mel frames (20 ms) from 0. A pause without tokens belongs to the unit before it"""
+    heard, coded = [0.0], [0.0]
+    for (_, d, _), m in zip(u, counts):
+        if m == 0:
+            heard[-1] += d * 1.25
+        else:
+            heard.append(heard[-1] + d * 1.25)
+            coded.append(coded[-1] + 2.0 * m)
+    return np.array(heard), np.array(coded)
+
+
 def track(x, n):
-    """manifest entry -> per token: unit, first/later, symbol index, log F0 (voiced mean, gaps filled); None if too dense"""
+    """manifest entry -> per token: unit, first/later, symbol index, log F0 (voiced mean, gaps filled); then per mel frame of the codes the frame of
+    the audio that belongs there: codes begin every 40 ms, sounds anywhere. None if too dense"""
     u = units(x["syms"], x["dur"])
     least = [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)]
     cnt = spread([d for _, d, _ in u], n, least)
@@ -75,17 +88,39 @@ def track(x, n):
         unit += [ID[c]] * m
         pos += ([0] + [1] * (m - 1)) if m else []
         sym += [k] * m
+    heard, coded = borders(u, cnt)
     f = np.array(x["f0"], np.float32)
     lf = np.full(n, np.nan, np.float32)
+    edge = np.interp(2.0 * np.arange(n + 1), coded, heard) * 1.6
     for t in range(n):
-        a = f[int(t * 3.2): int(np.ceil((t + 1) * 3.2))]
+        a = f[int(edge[t]): max(int(np.ceil(edge[t + 1])), int(edge[t]) + 1)]
         a = a[a > 0]
         if len(a):
             lf[t] = np.log(a).mean()
     ok = ~np.isnan(lf)
     lf = np.interp(np.arange(n), np.nonzero(ok)[0], lf[ok]) if ok.any() else np.zeros(n)
+    warp = np.clip(np.interp(np.arange(2 * n) + 0.5, coded, heard) - 0.5, 0, 2 * n - 1)
     return (torch.tensor(unit, dtype=torch.int16), torch.tensor(pos, dtype=torch.int16), torch.tensor(sym, dtype=torch.int16),
-            torch.tensor(lf, dtype=torch.float32))
+            torch.tensor(lf, dtype=torch.float32), torch.tensor(warp, dtype=torch.float32))
+
+
+def at(mel, where):
+    """mel [80, F] read at frame positions `where` [G] -> [80, G], between neighbours in proportion"""
+    low = where.floor().long().clamp(0, mel.shape[1] - 1)
+    high = (low + 1).clamp(max=mel.shape[1] - 1)
+    part = (where - low).to(mel)
+    return mel[:, low] * (1 - part) + mel[:, high] * part
+
+
+def to_codes(mel, warp):
+    """mel of the audio -> the same sounds where the codes have them"""
+    return at(mel.float(), warp)
+
+
+def to_audio(mel, warp):
+    """mel of the codes -> the same sounds where the audio has them"""
+    back = np.interp(np.arange(len(warp)), warp.numpy(), np.arange(len(warp)))
+    return at(mel.float(), torch.tensor(back, dtype=torch.float32))
 
 
 def pitch_level(lf, mean):
@@ -109,13 +144,10 @@ class Shared(torch.nn.Module):
         self.u = torch.nn.Parameter(torch.randn(N_UNIT, dim) * std)
         self.p = torch.nn.Parameter(torch.randn(N_PITCH, dim) * std)
         self.s = torch.nn.Parameter(torch.randn(N_POS, dim) * std)
-        c = torch.arange(6561)
-        for n, v in zip(("iu", "ip", "is_"), split(c)):
-            self.register_buffer(n, v, persistent=False)
         self.rows = rows
 
     def forward(self, w):
-        t = self.u[self.iu] + self.p[self.ip] + self.s[self.is_]
+        t = (self.s[:, None, None] + self.p[None, :, None] + self.u).flatten(0, 2)      # the order of join()
         if self.rows > 6561:
             t = torch.cat([t, torch.zeros(self.rows - 6561, t.shape[1], device=t.device)])
         return w + t

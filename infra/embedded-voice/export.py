@@ -189,13 +189,14 @@ def blank(state):
     return state
 
 
-def coarse(state, levels):
+def coarse(state, levels, small=16000):
     """Matrices on a grid of whole multiples of a power of two per row, at most `levels` of them to each side: half precision holds these exactly,
-    in few distinct bit patterns, so that the file packs to two thirds. An engine that computes with 8-bit rows loses nothing worth naming."""
+    in few distinct bit patterns, so that the file packs to two thirds. An engine that computes with 8-bit rows loses nothing worth naming. Small ones keep 63 levels: they weigh little."""
     for k, v in state.items():
         if v.is_floating_point() and v.ndim > 1 and v.shape[1] * v.shape[0] >= 4096:
             rows = v.float().flatten(1)
-            step = torch.exp2(torch.ceil(torch.log2(rows.abs().amax(1, keepdim=True).clamp(min=1e-7) / levels)))
+            most = max(levels, 63) if v.numel() < small else levels
+            step = torch.exp2(torch.ceil(torch.log2(rows.abs().amax(1, keepdim=True).clamp(min=1e-7) / most)))
             state[k] = (torch.round(rows / step) * step).view_as(v)
     return state
 
@@ -215,7 +216,8 @@ def main():
     ap.add_argument("--top-p", type=float, default=0.5)
     ap.add_argument("--tau-r", type=float, default=1.0)
     ap.add_argument("--gain", type=float, default=0.0, help="decibel added to the vocoder's output")
-    ap.add_argument("--levels", type=int, default=0, help="weights of LM and flow on a grid of so many levels to each side (63 or 127); 0: full half precision")
+    ap.add_argument("--levels", type=int, default=0, help="weights of the LM on a grid of so many levels to each side (63 or 127); 0: full half precision")
+    ap.add_argument("--flow-levels", type=int, default=15, help="the same for the flow, as train_flow.py --levels had it")
     ap.add_argument("--stored", action="store_true", help="no compression inside the .pt files")
     a = ap.parse_args()
     text = os.path.join(a.out, "CosyVoice-BlankEN")
@@ -226,8 +228,9 @@ def main():
         state = blank({k: v.clone() for k, v in torch.load(getattr(a, name), map_location="cpu", weights_only=True).items()})
         if name == "hift":
             state = louder(state, a.gain)
-        if a.levels and name != "hift":
-            state = coarse(state, a.levels)
+        levels = dict(lm=a.levels, flow=a.flow_levels, hift=0)[name]
+        if levels:
+            state = coarse(state, levels)
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
         assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
         nano.write(state, os.path.join(a.out, "llm.pt" if name == "lm" else name + ".pt"), not a.stored)

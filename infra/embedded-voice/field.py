@@ -48,6 +48,28 @@ class Grid(nn.Module):
         return w + (q - w).detach()
 
 
+class Mish(torch.autograd.Function):
+    """Mish with a backward pass of whole-array operations; the built-in one takes a sixth of a training step on a processor"""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.nn.functional.mish(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, = ctx.saved_tensors
+        e = torch.exp(x.float().clamp(max=20))
+        n = e * (e + 2)
+        t = n / (n + 2)
+        return (grad * (t + x * (1 - t * t) * (e / (1 + e)))).to(x.dtype)
+
+
+class QuickMish(nn.Module):
+    def forward(self, x):
+        return Mish.apply(x)
+
+
 def masked(module, name, scale=0.0, fixed=0.0):
     only = Only(getattr(module, name), scale, fixed)
     parametrize.register_parametrization(module, name, only, unsafe=True)
@@ -68,6 +90,14 @@ def grids(net, small=16000):
         for g, few in out:
             g.levels = max(levels, 63) if few and levels else levels
     return switch
+
+
+def quick(est):
+    """training only: the same values, sooner"""
+    for m in list(est.modules()):
+        for name, child in m.named_children():
+            if isinstance(child, nn.Mish):
+                setattr(m, name, QuickMish())
 
 
 def still(module):

@@ -1,7 +1,8 @@
 """Speech tokens -> mel: the official CausalMaskedDiffWithXvec modules, encoder and estimator trained together as one regression.
 
 The estimator is a field that pulls towards one mel (field.py), so what is learned is that mel of tokens, voice and prompt: L1, a little of it on the
-differences between neighbouring frames and bands, against blur. The encoder's 80 values need not be a mel. Random streaming or full masks, random prompts.
+differences between neighbouring frames and bands, against blur. Codes begin every 40 ms, sounds anywhere: the mel to learn is moved in time to where the
+codes have each sound (codes.track), or every border would be learned as smeared. The encoder's 80 values need not be a mel. Random streaming or full masks, random prompts.
 Towards the end the weights are put on the grid on which they are written (`--grid`), so that the loss sees the rounding.
 """
 import argparse
@@ -103,9 +104,10 @@ def main():
     a = ap.parse_args()
     loop.begin(a)
     utts = data.load_all(a)
+    utts = codes.assign(utts, data.f0_stats(utts))
     for u in utts:
         u.pop("wav")
-    utts = codes.assign(utts, data.f0_stats(utts))
+        u["mel"] = codes.to_codes(u["mel"], u["warp"]).half()
     emb = torch.load(a.speaker or os.path.join(a.work, "speaker.pt"), map_location="cpu", weights_only=False)["embedding"]
     random.Random(a.seed).shuffle(utts)
     is_dev = lambda u: zlib.crc32(u["id"].encode()) % 80 == 0       # the same ones however much data there is
@@ -116,6 +118,7 @@ def main():
             m.p = a.dropout
     est = net.decoder.estimator
     field.build(est)
+    field.quick(est)
     codes.share(net.input_embedding, 0.7, 0.1)
     old = loop.load_state(a, "flow")
     with torch.no_grad():
