@@ -167,17 +167,19 @@ describe('voices after their stores failed', () => {
 
   it('are ten thousand and listed, each once, and one among them speaks', async () => {
     const seen = new Set<string>();
-    let slowestMs = 0;
+    const tookMs: number[] = [];
     for (let after = ''; ; ) {
       const startMs = performance.now();
       const { body } = await anna.ask('GET', `/v1/audio/voices?type=audio_sample&limit=100${after && `&after=${after}`}`);
-      slowestMs = Math.max(slowestMs, performance.now() - startMs);
+      tookMs.push(performance.now() - startMs);
       for (const voice of body['data'] as { id: string }[]) seen.add(voice.id);
       after = String(body['last_id']);
       if (!body['has_more']) break;
     }
     expect(seen.size).toBe(10_006);
-    expect(slowestMs).toBeLessThan(1000);
+    // the last pages cost no more than the first ones
+    const median = (some: readonly number[]) => some.toSorted((a, b) => a - b)[some.length >> 1] ?? NaN;
+    expect(median(tookMs.slice(-30))).toBeLessThan(3 * median(tookMs.slice(0, 30)));
     expect((await anna.speak({ voice: 'Voice 5000' })).sound).toEqual(sound);
     expect((await anna.ask('DELETE', '/v1/audio/voices/voice_000000000000000005000')).status).toBe(200);
     expect((await anna.speak({ voice: 'Voice 5001' })).sound).toEqual(sound);

@@ -6,6 +6,7 @@ import { openDictionary } from '../../../gpu-node/text/dictionary.ts';
 import { openTextFrontEnd } from '../../../gpu-node/text/index.ts';
 
 import { openLetterToSound } from '../../../gpu-node/text/letter-to-sound.ts';
+import { processorMs } from '../../processor-time.ts';
 
 const tokenizerDirectory = join(import.meta.dirname, '../../../gpu-node/models/nano/CosyVoice-BlankEN');
 const frontEnd = await openTextFrontEnd({ tokenizerDirectory, config: { textFrontEnd: 'phones' } as Parameters<typeof openTextFrontEnd>[0]['config'] });
@@ -32,11 +33,9 @@ test('dictionary look-ups find first, last, inner and no entries', () => {
   for (const word of ['', 'zzzz', 'a(2)x', '!', 'ÿ', 'hell o', '"']) expect(dictionary(word)).toBeUndefined();
 });
 
-test('the dictionary and the network open in well under 150 ms', () => {
-  const startMs = performance.now();
-  openDictionary()('hello');
-  openLetterToSound()('hello');
-  expect(performance.now() - startMs).toBeLessThan(150);
+test('the dictionary and the network open in well under 150 ms', async () => {
+  const open = () => [openDictionary()('hello'), openLetterToSound()('hello')];
+  expect(await processorMs(open)).toBeLessThan(150);
 });
 
 test('unknown words sound as the trained network says, right for six held-out words in ten', () => {
@@ -113,9 +112,7 @@ test('the bundled voice takes no instructions', () => {
   expect(() => frontEnd.instructionIds('Sadly.')).toThrow('was not taught to follow instructions');
 });
 
-test.each(['好', '好，', 'a', 'abc ', '1', '1 ', '[', '[a]', 'a.', "'", '1,', '，', '\n', 'é'])('100,000 characters of %j are read in seconds', (unit) => {
-  const startMs = performance.now();
-  frontEnd.segments(unit.repeat(100_000 / unit.length));
-  expect(performance.now() - startMs).toBeLessThan(8000);
+test.each(['好', '好，', 'a', 'abc ', '1', '1 ', '[', '[a]', 'a.', "'", '1,', '，', '\n', 'é'])('100,000 characters of %j are read in seconds', async (unit) => {
+  expect(await processorMs(() => frontEnd.segments(unit.repeat(100_000 / unit.length)))).toBeLessThan(8000);
 });
 

@@ -8,6 +8,7 @@ import { runners } from '../../../gpu-node/parity/text.ts';
 import { graphOpener } from '../../../gpu-node/runtime/session.ts';
 import { openTokenizer } from '../../../gpu-node/text/tokenizer.ts';
 import { goldenDirectory } from '../../golden/index.ts';
+import { processorMs } from '../../processor-time.ts';
 
 const golden = join(goldenDirectory, 'checkpoint/CosyVoice-BlankEN');
 
@@ -24,12 +25,11 @@ test('a lone surrogate is a replacement character', () => {
   expect(tokenizer.encode('\ud83d\ude00')).toEqual(tokenizer.encode('😀'));
 });
 
-test.each(['好', 'a', ' ', '!', '1', 'é', '\n', '[laughter]'])('a long run of %j keeps its tokens and takes its time once', (unit) => {
+test.each(['好', 'a', ' ', '!', '1', 'é', '\n', '[laughter]'])('a long run of %j keeps its tokens and takes its time once', async (unit) => {
   const tokenizer = openTokenizer(golden);
   const text = unit.repeat(20_000);
-  const startMs = performance.now();
-  const ids = tokenizer.encode(text);
-  expect(performance.now() - startMs).toBeLessThan(5000);
+  let ids: readonly number[] = [];
+  expect(await processorMs(() => (ids = tokenizer.encode(text)))).toBeLessThan(5000);
   expect(tokenizer.decode(ids)).toBe(unit === '[laughter]' ? '' : text);
 });
 

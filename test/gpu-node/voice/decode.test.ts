@@ -4,6 +4,7 @@ import { createEncoder, encodeFile } from '../../../gpu-node/encode/index.ts';
 import { decodePrompt, readWav } from '../../../gpu-node/voice/index.ts';
 import { mediabunnyFile, opusFile, vorbisFile, wavFile } from './files.ts';
 import { correlation, noise, speech } from './speech.ts';
+import { processorMs } from '../../processor-time.ts';
 
 test.each([
   ['8-bit PCM', { code: 1, bits: 8 }, (view: DataView, at: number, value: number) => view.setUint8(at, 128 + Math.round(value * 127)), 8],
@@ -132,10 +133,9 @@ test('an hour of silence in a small FLAC is refused at the first half minute, wi
   const before = process.memoryUsage.rss();
   let peak = before;
   const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 5);
-  const startMs = performance.now();
-  await expect(decodePrompt(hour)).rejects.toMatchObject({ code: 'audio_too_long' });
+  const spentMs = await processorMs(() => expect(decodePrompt(hour)).rejects.toMatchObject({ code: 'audio_too_long' }));
   clearInterval(watch);
-  expect(performance.now() - startMs).toBeLessThan(8000);
+  expect(spentMs).toBeLessThan(8000);
   expect((peak - before) / 2 ** 20).toBeLessThan(200);
 });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { kernelWidth, reduceRates, resample } from '../../../gpu-node/voice/index.ts';
 import { noise } from './speech.ts';
+import { processorMs } from '../../processor-time.ts';
 
 /** The published formula, tap for tap and without leaving anything out. */
 function plain(samples: Float32Array, fromHz: number, toHz: number): Float32Array {
@@ -33,10 +34,9 @@ test('any pair of rates gives what the formula gives', () => {
   );
 });
 
-test('rates without a common divisor are cheap', () => {
-  const startMs = performance.now();
-  expect(resample(noise(44_099), 44_099, 24_000).length).toBe(24_000);
-  expect(performance.now() - startMs).toBeLessThan(3000);
+test('rates without a common divisor are cheap', async () => {
+  const samples = noise(44_099);
+  expect(await processorMs(() => expect(resample(samples, 44_099, 24_000).length).toBe(24_000))).toBeLessThan(3000);
 });
 
 /** One second of 440 Hz. */
