@@ -60,7 +60,7 @@ export class PiecesSpeech {
   constructor(delivery: Delivery, context: PiecesContext) {
     this.#delivery = delivery;
     this.#context = context;
-    this.#reader = new PieceReader({ language: toLanguage(delivery.language), read: delivery.text_normalization !== 'off' });
+    this.#reader = new PieceReader({ language: toLanguage(delivery.language, delivery.instructions), read: delivery.text_normalization !== 'off' });
   }
 
   /** Throws the table's error for whatever of the voice, the quota, the text or the nodes is at fault. */

@@ -10,10 +10,10 @@ import type { SpeechRequest } from './api/speech.ts';
 export type Reading = { readonly text: string; readonly breaks: Job['breaks']; readonly warnings: readonly string[] };
 
 /** Throws `input_too_long`, `input_empty` or `ssml_invalid`. */
-export function readText({ input, language, input_type: inputType, text_normalization, pronunciations }: SpeechRequest): Reading {
+export function readText({ input, language, instructions, input_type: inputType, text_normalization, pronunciations }: SpeechRequest): Reading {
   if (text_normalization === 'off' && inputType === 'text') return { text: input, breaks: undefined, warnings: [] };
   const lexicon = pronunciations.length > 0 ? compileLexicon(pronunciations as LexiconEntry[]) : undefined;
-  const result = normalize(input, { language: toLanguage(language), inputType, read: text_normalization !== 'off', ...(lexicon && { lexicon }) });
+  const result = normalize(input, { language: toLanguage(language, instructions), inputType, read: text_normalization !== 'off', ...(lexicon && { lexicon }) });
   const { text } = result;
   if (text.length > MAX_TEXT_CHARACTERS) throw new CosyError('input_too_long', `input has ${text.length} characters once numbers and signs are words; the limit is ${MAX_TEXT_CHARACTERS}: split it into several requests.`, { param: 'input' });
   if (!/[\p{L}\p{N}]/u.test(text)) throw new CosyError('input_empty', 'input has nothing that can be spoken: send at least one word.', { param: 'input' });

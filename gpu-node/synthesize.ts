@@ -11,6 +11,7 @@ import { sentenceEnd } from '../shared/contract/tokens.ts';
 import type { ResumePoint } from '../shared/contract/tokens.ts';
 import { concatenate } from './runtime/floats.ts';
 import { CosyError } from '../shared/errors/index.ts';
+import { MAX_SPEED, MIN_SPEED } from '../shared/limits/index.ts';
 import type { Trace } from './metrics/trace.ts';
 import type { Thread } from './runtime/thread.ts';
 import type { AcousticMethods } from './schedule/acoustic-thread.ts';
@@ -69,7 +70,7 @@ export type Stages = {
 
 /** Throws `input_empty` when nothing in the text can be spoken, `invalid_value` when voice and mode do not fit, `generation_failed` for silence. */
 export async function* synthesize(request: SpeakRequest, stages: Stages, trace: Trace, signal: AbortSignal): AsyncGenerator<Sound> {
-  const { voice, seeds, speed, steps, resume } = request;
+  const { voice, seeds, steps, resume } = request;
   const own = new AbortController();
   const either = AbortSignal.any([signal, own.signal]);
   const mode = chooseMode(request);
@@ -78,7 +79,8 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, trace: 
   let samples = resume?.samples ?? 0;
   if (samples > 0) joiner.push(new Float32Array(1), { end: true }); // a sentence was there: a pause comes first
   try {
-    const source = readings({ ...request, prompt: promptOf(request, mode, stages.text), frontEnd: stages.text, speaksPieces: stages.speaksPieces, signal: either });
+    const { speed, ...prompt } = promptOf(request, mode, stages.text);
+    const source = readings({ ...request, prompt, frontEnd: stages.text, speaksPieces: stages.speaksPieces, signal: either });
     const reading = { tokens: stages.tokens, seeds, trace, signal: either };
     for await (const { source: sentence, items } of oneAhead(source, (next) => read(next, reading))) {
       const { index } = sentence;
@@ -135,9 +137,10 @@ function chooseMode({ mode, instruction, voice }: SpeakRequest): Mode {
   return chosen;
 }
 
-/** What stands before the text in the language model's input. */
-function promptOf({ voice, instruction, language }: SpeakRequest, mode: Mode, text: TextFrontEnd): { readonly promptTextIds: readonly number[]; readonly promptSpeechTokens: readonly number[] } {
-  if (mode === 'zero_shot') return { promptTextIds: voice.transcript?.ids ?? text.ids(voice.transcript?.text ?? '', language), promptSpeechTokens: voice.speechTokens };
-  if (mode === 'instruct') return { promptTextIds: text.instructionIds(instruction ?? ''), promptSpeechTokens: [] };
-  return { promptTextIds: [], promptSpeechTokens: [] };
+/** What stands before the text in the language model's input, and how fast it is spoken. */
+function promptOf({ voice, instruction, language, speed }: SpeakRequest, mode: Mode, text: TextFrontEnd): { readonly promptTextIds: readonly number[]; readonly promptSpeechTokens: readonly number[]; readonly speed: number } {
+  if (mode === 'zero_shot') return { promptTextIds: voice.transcript?.ids ?? text.ids(voice.transcript?.text ?? '', language), promptSpeechTokens: voice.speechTokens, speed };
+  if (mode !== 'instruct') return { promptTextIds: [], promptSpeechTokens: [], speed };
+  const asked = text.instruct(instruction ?? '');
+  return { promptTextIds: asked.ids, promptSpeechTokens: [], speed: Math.min(MAX_SPEED, Math.max(MIN_SPEED, speed * asked.speed)) };
 }

@@ -117,7 +117,7 @@ function isFlowing(options: Record<string, unknown>, words: readonly string[]): 
 
 /** Sentences as they become complete. */
 async function* flowing(options: Record<string, unknown>): AsyncGenerator<TextPiece> {
-  const language = toLanguage(text(options['language']));
+  const language = toLanguage(text(options['language']), text(options['instruct']));
   for await (const sentence of sentencesOf(limited(inputPieces(), { ...SOURCE_LIMITS, idleMs: STDIN_IDLE_MS }))) {
     yield { text: options['raw'] === true ? sentence : normalize(sentence, { language }).text, flush: true };
   }
@@ -140,7 +140,7 @@ async function givenText(options: Record<string, unknown>, words: readonly strin
 /** `where`: added to errors. */
 function spoken(written: string, options: Record<string, unknown>, where = ''): string {
   if (written.length > MAX_TEXT_CHARACTERS) throw new CosyError('input_too_long', `The text${where} has ${written.length} characters; the limit is ${MAX_TEXT_CHARACTERS}: split it, for example with --lines.`);
-  const result = options['raw'] === true ? written : normalize(written, { language: toLanguage(text(options['language'])) }).text;
+  const result = options['raw'] === true ? written : normalize(written, { language: toLanguage(text(options['language']), text(options['instruct'])) }).text;
   if (!/[\p{L}\p{N}]/u.test(result)) throw new CosyError('input_empty', `The text${where} has nothing that can be spoken: give at least one word.`);
   return result;
 }

@@ -69,6 +69,7 @@ export type NextBlock = {
   readonly isLast: boolean;
 };
 
+/** How a voice is made ready for streams. */
 export type VoiceStateOptions = {
   /**
    * Cuts the prompt at its start to whole blocks and the look-ahead of the last one, as enrolment does: then no block of it is

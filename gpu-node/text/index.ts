@@ -9,6 +9,7 @@ import type { Checkpoint } from '../checkpoint/types.ts';
 import { openDictionary } from './dictionary.ts';
 import { openEnglish } from './english.ts';
 import { openLetterToSound } from './letter-to-sound.ts';
+import { mannerOf } from './manner.ts';
 import { splitPhones } from './segments.ts';
 import { CONTROL_TOKENS, openTokenizer } from './tokenizer.ts';
 import type { TextTokenizer } from './tokenizer.ts';
@@ -31,8 +32,12 @@ export interface TextFrontEnd {
   segments(text: string, language?: string): readonly TextSegment[];
   /** Ids of a whole text, such as the transcript of a prompt. Throws like `segments`. */
   ids(text: string, language?: string): readonly number[];
-  /** Ids of an instruction, ended with `<|endofprompt|>` (official code leaves that to the caller). Throws `invalid_value` when the checkpoint takes none. */
-  instructionIds(instruction: string): readonly number[];
+  /**
+   * What an instruction asks for: the language model reads its ids, ended with `<|endofprompt|>` (official code leaves that to
+   * the caller). A voice that was not trained on instructions gets none, and a speed where they name one; it throws
+   * `invalid_value` for what it cannot follow.
+   */
+  instruct(instruction: string): { readonly ids: readonly number[]; readonly speed: number };
 }
 
 /** Throws `checkpoint_invalid` when the tokenizer's files are broken. */
@@ -46,7 +51,7 @@ function wordFrontEnd(tokenizer: TextTokenizer): TextFrontEnd {
     tokenizer,
     segments: (text) => splitWords(withoutControls(text), tokenizer).map((piece) => ({ text: piece, ids: tokenizer.encode(piece) })),
     ids: (text) => tokenizer.encode(withoutControls(text).trim()),
-    instructionIds: (instruction) => tokenizer.encode(`${withoutControls(instruction).trim()}<|endofprompt|>`),
+    instruct: (instruction) => ({ ids: tokenizer.encode(`${withoutControls(instruction).trim()}<|endofprompt|>`), speed: 1 }),
   };
 }
 
@@ -74,9 +79,7 @@ async function phoneFrontEnd(tokenizer: TextTokenizer): Promise<TextFrontEnd> {
         return { text: joined, ids: tokenizer.encode(joined) };
       }),
     ids: (text, language) => tokenizer.encode(phones(text, language).join('')),
-    instructionIds: () => {
-      throw new CosyError('invalid_value', 'This voice was not taught to follow instructions: leave them out, or choose a CosyVoice2-0.5B checkpoint with --model.', { param: 'instructions' });
-    },
+    instruct: (instruction) => ({ ids: [], ...mannerOf(instruction) }),
   };
 }
 

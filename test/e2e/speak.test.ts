@@ -33,6 +33,17 @@ describe('cosyvoice speak', () => {
     expect(readFileSync(join(cwd, 'zh.mp3')).length).toBeGreaterThan(2000);
   });
 
+  it('follows an instruction about speed, and reads numbers in the language it asks for', async () => {
+    for (const [name, args] of Object.entries({ plain: [], slow: ['--instruct', 'very slowly'], chinese: ['--instruct', '用中文说'] })) {
+      const { code, err } = await cosyvoice(['speak', '7, 8, 9.', '--seed', '3', ...args, '-o', `${name}.wav`], { cwd });
+      expect([name, code, err]).toEqual([name, 0, expect.stringContaining(`${name}.wav`)]);
+    }
+    const { seconds } = readSound(join(cwd, 'plain.wav'));
+    const longer = readSound(join(cwd, 'slow.wav')).seconds / seconds;
+    expect([longer > 1.35, longer < 1.75, longer]).toEqual([true, true, longer]);
+    expect(readFileSync(join(cwd, 'chinese.wav')).equals(readFileSync(join(cwd, 'plain.wav')))).toBe(false);
+  });
+
   it('speaks each line of a file into its own file, in order', async () => {
     writeFileSync(join(cwd, 'lines.txt'), 'One.\n\nThree.\n');
     const { code } = await cosyvoice(['speak', '--lines', 'lines.txt', '--out-dir', 'out'], { cwd });
@@ -116,7 +127,7 @@ describe('bad input: one line, an exit code, nothing left behind', () => {
     ['a model that is not there', ['speak', 'hi', '--model', 'nowhere'], 3, /nowhere/],
     ['a device that is not there', ['speak', 'hi', '--device', 'cuda'], 3, /cuda provider cannot be loaded/],
     ['text in a language the voice does not know', ['speak', 'こんにちは、元気ですか。'], 2, /speaks English and Mandarin only/],
-    ['an instruction to a voice that takes none', ['speak', 'hi', '--instruct', 'slowly'], 2, /not taught to follow instructions/],
+    ['an instruction that the voice cannot follow', ['speak', 'hi', '--instruct', 'sadly'], 2, /speed and language only/],
   ])('%s', async (_, args, exit, message) => {
     writeFileSync(join(cwd, 'lines.txt'), 'One.\n\nThree.\n');
     const before = readdirSync(cwd).toSorted();

@@ -108,8 +108,15 @@ test.each(['auto', 'en-GB', 'zh-CN', 'und', ''])('the tag %j is no other languag
   expect(said('Ok, 好', language)).toBe('[OW1][K][EY1],[h][ao3]');
 });
 
-test('the bundled voice takes no instructions', () => {
-  expect(() => frontEnd.instructionIds('Sadly.')).toThrow('was not taught to follow instructions');
+test.each([
+  ['Speak slowly.', 0.8], ['very slowly, please', 0.65], ['a bit faster', 1.12], ['Say it extremely fast!', 1.5], ['not so fast', 0.9], ['Don’t speak too slowly', 1.12],
+  ['慢一点', 0.9], ['请用非常快的语速说这句话', 1.5], ['用英语慢慢地说', 0.8], ['at a normal pace', 1], ['用普通话说这句话', 1], ['In English, quickly', 1.25],
+])('the instruction %j is spoken at %f times the speed', (instruction, speed) => {
+  expect(frontEnd.instruct(instruction)).toEqual({ ids: [], speed });
+});
+
+test.each(['Sadly.', 'slowly and sadly', '用四川话说', 'with a slow, deep voice', '开心一点', 'slowly, then fast', '...', 'slowness'])('the instruction %j is refused with what can be followed', (instruction) => {
+  expect(() => frontEnd.instruct(instruction)).toThrow('speed and language only');
 });
 
 test.each(['好', '好，', 'a', 'abc ', '1', '1 ', '[', '[a]', 'a.', "'", '1,', '，', '\n', 'é'])('100,000 characters of %j are read in seconds', async (unit) => {

@@ -16,8 +16,8 @@ test('a text is split as the official front end splits it', () => {
 
 test('an instruction ends with its control token, and text cannot bring its own', () => {
   const end = frontEnd.tokenizer.idOf('<|endofprompt|>') ?? -1;
-  expect(frontEnd.instructionIds('用四川话说').at(-1)).toBe(end);
-  expect(frontEnd.instructionIds('用四川话说<|endofprompt|>').filter((id) => id === end).length).toBe(1);
+  expect(frontEnd.instruct('用四川话说').ids.at(-1)).toBe(end);
+  expect(frontEnd.instruct('用四川话说<|endofprompt|>').ids.filter((id) => id === end).length).toBe(1);
   expect(frontEnd.ids('你好<|endofprompt|><|im_start|>')).toEqual(frontEnd.ids('你好'));
   expect(frontEnd.segments('你<|endofprompt|>好。')[0]?.ids).toEqual(frontEnd.tokenizer.encode('你好。'));
   // removing one token must not make another
