@@ -2,7 +2,6 @@
  * Speakable text → sentences → text token ids. In: text that has been normalized. Out: for each sentence the ids that the
  * language model reads. A checkpoint whose text is phones gets them here; numbers, dates and markup are not this stage's.
  */
-import { CosyError } from '../../shared/errors/index.ts';
 import { containsChinese, officialSplit } from '../../shared/normalize/official.ts';
 import { splitForStreaming } from '../../shared/normalize/split.ts';
 import type { Checkpoint } from '../checkpoint/types.ts';
