@@ -201,6 +201,17 @@ def coarse(state, levels, small=16000):
     return state
 
 
+def whole(state, size=13):
+    """The vocoder's normalised directions (v of g v / |v|) as bytes: their length does not matter, so a row is brought to `size` of mean square and rounded.
+    torch.load and load_state_dict take whole numbers where they expect others."""
+    for k, v in state.items():
+        if k.endswith("weight.original1"):
+            rows = v.float().flatten(1)
+            scale = torch.minimum(size / rows.pow(2).mean(1, keepdim=True).sqrt(), 127 / rows.abs().amax(1, keepdim=True))
+            state[k] = torch.round(rows * scale).to(torch.int8).view_as(v)
+    return state
+
+
 def louder(state, decibel):
     """the vocoder's output scaled exactly: its last layer gives the logarithm of the magnitudes, so the gain is added to that bias"""
     n = nano.HIFT["istft_params"]["n_fft"] // 2 + 1
@@ -227,7 +238,7 @@ def main():
     for name in ("lm", "flow", "hift"):
         state = blank({k: v.clone() for k, v in torch.load(getattr(a, name), map_location="cpu", weights_only=True).items()})
         if name == "hift":
-            state = louder(state, a.gain)
+            state = whole(louder(state, a.gain))
         levels = dict(lm=a.levels, flow=a.flow_levels, hift=0)[name]
         if levels:
             state = coarse(state, levels)

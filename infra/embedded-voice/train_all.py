@@ -14,18 +14,21 @@ STAGES = {                           # name -> script, arguments, steps, batch
     "tokenizer": ("train_tokenizer.py", [], 3000, 12),
     "lm": ("train_lm.py", ["--lr", "1.8e-3"], 4000, 1600),
     "flow": ("train_flow.py", ["--lr", "1.5e-3", "--cool", "0.95", "--warm", "300"], 16000, 450),
-    "f0": ("train_hift.py", ["--stage", "f0", "--lr", "2e-3"], 500, 16),
-    "spectral": ("train_hift.py", ["--stage", "spectral"], 16000, 4),
-    "gan": ("train_hift.py", ["--stage", "gan", "--lr", "2e-4"], 0, 8),
+    "mels": ("make_mels.py", ["--flow", "{work}/flow.pt", "--speaker", "{work}/speaker.pt", "--out", "{work}/made.pt"], 0, 8),
+    "f0": ("train_hift.py", ["--stage", "f0", "--lr", "2e-3", "--made", "{work}/made.pt"], 1500, 16),
+    "spectral": ("train_hift.py", ["--stage", "spectral", "--made", "{work}/made.pt", "--own", "0.5"], 9000, 4),
+    "gan": ("train_hift.py", ["--stage", "gan", "--lr", "2e-4", "--made", "{work}/made.pt", "--own", "0.5"], 3000, 4),
 }
-CHAINS = [["speaker", "flow"], ["tokenizer"], ["lm"], ["f0", "spectral", "gan"]]
+CHAINS = [["speaker", "flow", "mels", "f0", "spectral", "gan"], ["tokenizer"], ["lm"]]
 
 
 def command(a, name):
     script, extra, steps, batch = STAGES[name]
     folders = [os.path.join(a.data, "train")] + ([] if name == "lm" else [os.path.join(a.data, "speakers")])
-    return [sys.executable, os.path.join(HERE, script), "--data", *folders, "--work", a.work, "--threads", str(a.threads), "--device", a.device,
-            "--steps", str(int(steps * a.steps_factor)), "--batch", str(int(batch * a.batch_factor)), *extra]
+    out = [sys.executable, os.path.join(HERE, script), "--data", *folders, "--work", a.work, "--threads", str(a.threads), "--batch", str(max(1, int(batch * a.batch_factor)))]
+    if name != "mels":
+        out += ["--device", a.device, "--steps", str(max(1, int(steps * a.steps_factor)))]
+    return out + [x.format(work=a.work) for x in extra]
 
 
 def run(a, name, env):
@@ -49,7 +52,7 @@ def main():
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([a.official, a.matcha]), OMP_NUM_THREADS=str(a.threads))
     for d in ("train", "speakers"):
         subprocess.run([sys.executable, os.path.join(HERE, "data.py"), os.path.join(a.data, d), os.path.join(a.work, "features." + d)], check=True, env=env)
-    chains = [[n for n in c if (not a.only or n in a.only) and STAGES[n][2]] for c in CHAINS]
+    chains = [[n for n in c if not a.only or n in a.only] for c in CHAINS]
     if a.device == "cpu":
         chains = [[n for c in chains for n in c]]
     running = {}
