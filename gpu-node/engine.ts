@@ -14,6 +14,9 @@ import type { Device } from './runtime/session.ts';
 import { startThread } from './runtime/thread.ts';
 import type { Thread } from './runtime/thread.ts';
 import type { AcousticMethods, AcousticStats } from './schedule/acoustic-thread.ts';
+import { Rounds } from './schedule/rounds.ts';
+import { convert } from './schedule/voicing.ts';
+import type { WaveMethods, WaveStats } from './schedule/wave-thread.ts';
 import type { MadeVoice, Recording } from './schedule/enrolment.ts';
 import type { PreparedVoice } from './schedule/voice-shelf.ts';
 import { Seeds } from './schedule/reading.ts';
@@ -73,7 +76,7 @@ export type Speech = {
   readonly sounds: AsyncGenerator<Sound>;
 };
 
-export type EngineStats = { readonly tokens: TokenStats; readonly acoustic: AcousticStats };
+export type EngineStats = { readonly tokens: TokenStats; readonly acoustic: AcousticStats; readonly wave: WaveStats };
 
 export type ConvertRequest = { readonly source: Uint8Array; readonly tenant?: string | undefined; readonly voice: JobVoice | undefined; readonly speed: number; readonly steps?: number | undefined; readonly seed?: number | undefined };
 
@@ -97,7 +100,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Converts what the cache does not hold, starts both threads and waits until they are warm. */
+/** Converts what the cache does not hold, starts the threads and waits until they are warm. */
 export async function openEngine(settings: EngineSettings): Promise<Engine> {
   const checkpoint = await openCheckpoint(settings.model, { cacheDirectory: settings.cacheDirectory });
   try {
@@ -111,6 +114,7 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
         options: { ...shared, source: { campplusPath: checkpoint.campplusPath, speechTokenizerPath: checkpoint.speechTokenizerPath, hash: checkpoint.hash } },
         name: 'acoustic',
       }),
+      wave: startThread<WaveMethods>({ module: new URL('./schedule/wave-thread.ts', import.meta.url), options: shared, name: 'wave' }),
     });
     await engine.warmUp().catch(async (error: unknown) => {
       await engine.close();
@@ -123,12 +127,13 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
   }
 }
 
-type Threads = { readonly tokens: Thread<TokenMethods>; readonly acoustic: Thread<AcousticMethods> };
+type Threads = { readonly tokens: Thread<TokenMethods>; readonly acoustic: Thread<AcousticMethods>; readonly wave: Thread<WaveMethods> };
 
 class ThreadedEngine implements Engine {
   readonly #checkpoint: Checkpoint;
   readonly #threads: Threads;
   readonly #text: Promise<TextFrontEnd>;
+  readonly #rounds = new Rounds();
 
   constructor(checkpoint: Checkpoint, threads: Threads) {
     this.#checkpoint = checkpoint;
@@ -146,7 +151,8 @@ class ThreadedEngine implements Engine {
   }
 
   async warmUp(): Promise<void> {
-    await Promise.all([this.#text, this.#threads.tokens.call('ready', null), this.#threads.acoustic.call('ready', null)]);
+    const { tokens, acoustic, wave } = this.#threads;
+    await Promise.all([this.#text, tokens.call('ready', null), acoustic.call('ready', null), wave.call('ready', null)]);
   }
 
   voices(): readonly { readonly name: string; readonly language: string | undefined }[] {
@@ -171,7 +177,7 @@ class ThreadedEngine implements Engine {
     const startMs = performance.now();
     const voice = await this.#prepare(request.voice, request.tenant, signal);
     trace.add('voice', performance.now() - startMs);
-    const stages = { text, speaksPieces: textFrontEnd === 'qwen', ...this.#threads, sampleRateHz: this.sampleRateHz, blockTokens: flow.encoder.chunkTokens };
+    const stages = { text, speaksPieces: textFrontEnd === 'qwen', ...this.#threads, rounds: this.#rounds, sampleRateHz: this.sampleRateHz, blockTokens: flow.encoder.chunkTokens };
     const { mode, instruction, language, speed, steps, streaming, limits, resume, breaks } = request;
     yield* synthesize({ text: request.text, breaks, limits, resume, voice, mode, instruction, language, seeds, speed, steps, streaming }, stages, trace, signal);
   }
@@ -184,7 +190,7 @@ class ThreadedEngine implements Engine {
   async *#convert({ source, tenant, voice, speed, steps }: ConvertRequest, seed: number, signal: AbortSignal): AsyncGenerator<Sound> {
     const prepared = await this.#prepare(voice, tenant, signal);
     const speechTokens = await this.#threads.acoustic.call('speechTokens', { audio: source }, signal);
-    const { samples } = await this.#threads.acoustic.call('whole', { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens], deadlineMs: Date.now() }, signal);
+    const samples = await convert(this.#threads, { key: prepared.key, seed, speed, steps, prompt: prepared.hasPrompt, speechTokens: [...speechTokens] }, signal);
     yield { samples, speechTokens: [...speechTokens] };
   }
 
@@ -201,8 +207,9 @@ class ThreadedEngine implements Engine {
   }
 
   async stats(): Promise<EngineStats> {
-    const [tokens, acoustic] = await Promise.all([this.#threads.tokens.call('stats', null), this.#threads.acoustic.call('stats', null)]);
-    return { tokens, acoustic };
+    const { tokens, acoustic, wave } = this.#threads;
+    const stats = await Promise.all([tokens.call('stats', null), acoustic.call('stats', null), wave.call('stats', null)]);
+    return { tokens: stats[0], acoustic: stats[1], wave: stats[2] };
   }
 
   async restart(thread: keyof Threads): Promise<void> {
@@ -230,7 +237,8 @@ class ThreadedEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#threads.tokens.close(), this.#threads.acoustic.close()]);
+    const { tokens, acoustic, wave } = this.#threads;
+    await Promise.all([tokens.close(), acoustic.close(), wave.close()]);
     this.#checkpoint.close();
   }
 }

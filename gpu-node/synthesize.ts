@@ -3,7 +3,7 @@
  *
  *   voice → mode → sentences → text ids → speech tokens → mel → samples
  *
- * Speech tokens come from one thread and sound from another, so the next sentence is being read while this one is voiced.
+ * Speech tokens, mel and samples come from a thread each, so the next sentence is being read while this one is voiced.
  * Bytes are made by the caller (render.ts): the command line writes a file, the server sends frames.
  */
 import type { Mode } from '../shared/contract/job.ts';
@@ -14,7 +14,6 @@ import { CosyError } from '../shared/errors/index.ts';
 import { MAX_SPEED, MIN_SPEED } from '../shared/limits/index.ts';
 import type { Trace } from './metrics/trace.ts';
 import type { Thread } from './runtime/thread.ts';
-import type { AcousticMethods } from './schedule/acoustic-thread.ts';
 import type { PreparedVoice } from './schedule/voice-shelf.ts';
 import { oneAhead } from './schedule/ahead.ts';
 import { Playback } from './schedule/playback.ts';
@@ -22,8 +21,10 @@ import { read } from './schedule/reading.ts';
 import type { Seeds } from './schedule/reading.ts';
 import { readings } from './schedule/readings.ts';
 import type { SourceLimits, TextPiece } from './schedule/source.ts';
+import type { Rounds } from './schedule/rounds.ts';
 import type { TokenMethods } from './schedule/tokens-thread.ts';
-import { voiceInBlocks, voiceWhole } from './schedule/voicing.ts';
+import { voiced } from './schedule/voicing.ts';
+import type { SoundThreads } from './schedule/voicing.ts';
 import { wordTimes } from './schedule/word-times.ts';
 import type { WordSource, WordTime } from './schedule/word-times.ts';
 import type { TextFrontEnd } from './text/index.ts';
@@ -57,12 +58,12 @@ export type SpeakRequest = {
  */
 export type Sound = { readonly samples: Float32Array; readonly speechTokens: readonly number[]; readonly words?: readonly WordTime[]; readonly wordSource?: WordSource };
 
-export type Stages = {
+export type Stages = SoundThreads & {
   readonly text: TextFrontEnd;
   /** Whether the language model was trained to speak while text arrives. */
   readonly speaksPieces: boolean;
   readonly tokens: Thread<TokenMethods>;
-  readonly acoustic: Thread<AcousticMethods>;
+  readonly rounds: Rounds;
   readonly sampleRateHz: number;
   /** Tokens of one block of the flow. */
   readonly blockTokens: number;
@@ -81,18 +82,16 @@ export async function* synthesize(request: SpeakRequest, stages: Stages, trace: 
   try {
     const { speed, ...prompt } = promptOf(request, mode, stages.text);
     const source = readings({ ...request, prompt, frontEnd: stages.text, speaksPieces: stages.speaksPieces, signal: either });
-    const reading = { tokens: stages.tokens, seeds, trace, signal: either };
-    for await (const { source: sentence, items } of oneAhead(source, (next) => read(next, reading))) {
-      const { index } = sentence;
-      const spoken = { index, key: voice.key, speed, steps, prompt: mode !== 'sft', resumed: sentence.request.previousTokens ?? [] };
-      const context = { ...stages, seeds, trace, playback, signal: either };
+    const context = { ...stages, seeds, trace, playback, signal: either };
+    const manner = { key: voice.key, prompt: mode !== 'sft', steps, speed, streaming: request.streaming };
+    for await (const { source: sentence, items } of voiced(oneAhead(source, (next) => read(next, context)), manner, context)) {
       const from = samples;
       let kept = 0;
       let removed = { lead: 0, tail: 0 };
-      for await (const voiced of request.streaming ? voiceInBlocks(items, spoken, context) : voiceWhole(items, spoken, context)) {
-        const sound = { speechTokens: voiced.speechTokens, samples: joiner.push(voiced.samples) };
-        kept += voiced.samples.length;
-        removed = voiced.removed ?? removed;
+      for await (const piece of items) {
+        const sound = { speechTokens: piece.speechTokens, samples: joiner.push(piece.samples) };
+        kept += piece.samples.length;
+        removed = piece.removed ?? removed;
         samples += sound.samples.length;
         playback.sent(sound.samples.length);
         trace.underruns = playback.underruns;

@@ -11,8 +11,9 @@ import { convertStage } from '../graphs/convert.ts';
 import { openFlow } from '../mel/index.ts';
 import type { FlowVoice } from '../mel/index.ts';
 import { graphOpener } from '../runtime/session.ts';
-import { Streams } from '../schedule/streams.ts';
+import { FlowStreams } from '../schedule/flow-streams.ts';
 import { Turns } from '../schedule/turns.ts';
+import { WaveStreams } from '../schedule/wave-streams.ts';
 import { openVocoder } from '../wave/index.ts';
 import type { Measurement, Report } from './measure.ts';
 
@@ -45,7 +46,8 @@ export async function blocks({ settings, rounds, bounded, beginMs, speechTokens 
   const [speaker] = checkpoint.speakers.values();
   const voice = voiceOf(speaker, config.speakerDim);
   const state = await flow.voiceState(voice);
-  const streams = new Streams({ flow, vocoder, turns: new Turns(), budgetBytes: Infinity, shrinkVoices: () => {} });
+  const flows = new FlowStreams({ flow, turns: new Turns(), budgetBytes: Infinity, shrinkVoices: () => {} });
+  const waves = new WaveStreams({ vocoder, turns: new Turns(), melBins: config.hift.melBins });
   const tokens = (seconds: number): number[] => Array.from({ length: seconds * config.tokenRateHz }, (_, i) => speechTokens[i % speechTokens.length] ?? 0);
   const { signal } = new AbortController();
 
@@ -54,15 +56,18 @@ export async function blocks({ settings, rounds, bounded, beginMs, speechTokens 
     const marks: Mark[] = [];
     const spent = stopwatch();
     let samples = 0;
-    streams.open(state, { id: 1, seed: 1, speed: 1, early: true });
+    flows.open(state, { id: 1, early: true });
     for (let at = 0; at < all.length; at += config.flow.encoder.chunkTokens) {
       const end = at + config.flow.encoder.chunkTokens;
-      const made = await streams.push({ id: 1, speechTokens: all.slice(at, end), last: end >= all.length, deadlineMs: 0, signal });
+      const last = end >= all.length;
+      const { pieces } = await flows.push({ id: 1, speechTokens: all.slice(at, end), last, deadlineMs: 0, signal });
+      const made = await waves.push({ id: 1, begin: at === 0 ? { seed: 1, speed: 1 } : undefined, pieces, last, deadlineMs: 0, signal });
       samples += made.samples.length;
       marks.push({ ...spent(), seconds: samples / config.sampleRateHz });
       report.progress(`streaming ${seconds} s: ${(samples / config.sampleRateHz).toFixed(0)} s`);
     }
-    streams.close(1);
+    flows.close(1);
+    waves.close(1);
     return marks;
   }
 

@@ -13,6 +13,7 @@ export type NodeMetrics = ReturnType<typeof nodeMetrics>;
 export type HeldStats = {
   readonly tokens: { readonly rows: number; readonly waiting: number; readonly cacheBytes: number };
   readonly acoustic: { readonly streams: number; readonly queued: number; readonly voiceBytes: number; readonly streamBytes: number; readonly voiceHits: number; readonly voiceMisses: number; readonly blocks: number; readonly blockRuns: number };
+  readonly wave: { readonly queued: number };
 };
 
 const SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -27,7 +28,7 @@ export function nodeMetrics() {
   const prefillSeconds = seconds('prefill', 'From asking for a row of the language model to the first speech token of a job');
   const firstHopSeconds = seconds('first_hop', 'First block of tokens to its sound, waiting for the thread included');
   const audibleSeconds = seconds('audible', 'From the job to the first sample that can be heard, as a player would play it');
-  const stageSeconds = new Histogram({ name: 'cosyvoice_stage_seconds', help: 'Time in each stage per job, sums over its sentences; turn is waiting for the sound thread', labelNames: ['stage'], buckets: SECONDS, registers });
+  const stageSeconds = new Histogram({ name: 'cosyvoice_stage_seconds', help: 'Time in each stage per job, sums over its sentences; turn is waiting for the threads of sound', labelNames: ['stage'], buckets: SECONDS, registers });
   const guards = new Counter({ name: 'cosyvoice_guards_total', help: 'Sentences that did not end by themselves, or ended without sound, by reason', labelNames: ['reason'], registers });
   const retries = new Counter({ name: 'cosyvoice_retries_total', help: 'Sentences read again with another seed, by reason', labelNames: ['reason'], registers });
   const trimmedSeconds = new Counter({ name: 'cosyvoice_trimmed_seconds_total', help: 'Sound removed in front of sentences (lead) and behind them (tail)', labelNames: ['end'], registers });
@@ -41,7 +42,7 @@ export function nodeMetrics() {
     waiting: gauge('token_rows_waiting', 'Sentences that wait for a row'),
     cacheBytes: gauge('token_cache_bytes', 'Keys and values of the language model'),
     streams: gauge('streams', 'Sentences that are being voiced in blocks'),
-    queued: gauge('sound_queue', 'Runs that wait for the sound thread'),
+    queued: gauge('sound_queue', 'Runs that wait for the threads of sound'),
     voiceBytes: gauge('voice_cache_bytes', 'Flow states of voices'),
     streamBytes: gauge('stream_bytes', 'Flow states of streams, without their voices'),
   };
@@ -78,7 +79,7 @@ export function nodeMetrics() {
     text(stats: HeldStats, droppedSpans = 0): Promise<string> {
       const gauges: Readonly<Record<string, Gauge>> = held;
       const counters: Readonly<Record<string, Counter>> = { ...counted, spansDropped };
-      for (const [name, value] of Object.entries({ ...stats.tokens, ...stats.acoustic, spansDropped: droppedSpans })) {
+      for (const [name, value] of Object.entries({ ...stats.tokens, ...stats.acoustic, queued: stats.acoustic.queued + stats.wave.queued, spansDropped: droppedSpans })) {
         gauges[name]?.set(value);
         counters[name]?.reset();
         counters[name]?.inc(value);

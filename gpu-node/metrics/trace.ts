@@ -3,7 +3,7 @@
  * its times for a trace collector. Milliseconds; a stage that did not run is absent. Never texts, voices or keys.
  */
 
-/** `turn` is waiting for the thread of sound. */
+/** `turn` is waiting for the threads of sound. */
 export type Stage = 'queue' | 'voice' | 'prefill' | 'tokens' | 'turn' | 'mel' | 'wave' | 'encode';
 
 /** A stretch of work; milliseconds since the epoch. */

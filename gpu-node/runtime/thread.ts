@@ -25,7 +25,7 @@ type Result<M> = M extends (args: never, signal: AbortSignal) => infer R ? Moved
 type StreamName<T> = { [K in keyof T]: T[K] extends (args: never, signal: AbortSignal) => AsyncIterable<unknown> ? K : never }[keyof T];
 
 export interface Thread<T extends Methods> {
-  call<K extends Exclude<keyof T, StreamName<T>> & string>(method: K, args: Argument<T[K]>, signal?: AbortSignal): Promise<Result<T[K]>>;
+  call<K extends Exclude<keyof T, StreamName<T>> & string>(method: K, args: Argument<T[K]> | Transfer<Argument<T[K]>>, signal?: AbortSignal): Promise<Result<T[K]>>;
   stream<K extends StreamName<T> & string>(method: K, args: Argument<T[K]>, signal?: AbortSignal): AsyncGenerator<Item<T[K]>>;
   /** Ends the thread as a crash would: open calls fail with `internal_error` (retryable), the next call starts a fresh one. */
   restart(): Promise<void>;
@@ -61,7 +61,7 @@ class CallingSide<T extends Methods> implements Thread<T> {
     this.#thread = thread;
   }
 
-  call<K extends Exclude<keyof T, StreamName<T>> & string>(method: K, args: Argument<T[K]>, signal?: AbortSignal): Promise<Result<T[K]>> {
+  call<K extends Exclude<keyof T, StreamName<T>> & string>(method: K, args: Argument<T[K]> | Transfer<Argument<T[K]>>, signal?: AbortSignal): Promise<Result<T[K]>> {
     return new Promise((resolve, reject) => {
       const settle = this.#send(method, args, signal, {
         item: () => assert.fail(`${method} answered with an item`),

@@ -1,5 +1,5 @@
 /**
- * Recordings and stored prompts → voices on the shelf, inside the sound thread. A recording is judged before any model runs;
+ * Recordings and stored prompts → voices on the shelf, inside the acoustic thread. A recording is judged before any model runs;
  * a stored prompt is read as a file from outside: another revision, another shape or a token that does not exist is refused.
  */
 import type { ModelConfig } from '../checkpoint/types.ts';

@@ -7,7 +7,7 @@ import { CosyError } from '../../shared/errors/index.ts';
  * where every round takes longer than it sounds, waiting would not help.
  */
 const LATEST_FIRST_MS = 500;
-/** The second piece of a request, by the length of the first: the rest of a block, with more context taken off (`streams.ts`). */
+/** The second piece of a request, by the length of the first: the rest of a block, with more context taken off (`flow-streams.ts`). */
 const SECOND_PIECE = 6.5;
 
 /**

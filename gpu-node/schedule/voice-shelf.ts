@@ -10,7 +10,7 @@ const STATE_BYTES = 1 << 30;
 /** Prompts without their state: 10 s take 165 KB, so this is about 1500 voices. */
 const PROMPT_BYTES = 256 * 2 ** 20;
 
-/** What the spine needs to know of a voice; the rest stays in the sound thread under `key`. */
+/** What the spine needs to know of a voice; the rest stays in the acoustic thread under `key`. */
 export type PreparedVoice = {
   readonly key: string;
   readonly hasPrompt: boolean;

@@ -33,8 +33,8 @@ function typed(text: string, flushAt?: number): { readonly source: AsyncIterable
 /** A step under way when the listener left ends first. */
 async function expectNothingHeld(engine: Engine): Promise<void> {
   const held = async (): Promise<number[]> => {
-    const { tokens, acoustic } = await engine.stats();
-    return [tokens.rows, tokens.waiting, acoustic.streams, acoustic.queued, acoustic.streamBytes];
+    const { tokens, acoustic, wave } = await engine.stats();
+    return [tokens.rows, tokens.waiting, acoustic.streams + wave.streams, acoustic.queued + wave.queued, acoustic.streamBytes];
   };
   await expect.poll(held, { interval: 5 }).toEqual([0, 0, 0, 0, 0]);
 }

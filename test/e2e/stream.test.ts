@@ -26,8 +26,8 @@ describe('streaming with the bundled voice', () => {
     const nothing = { rows: 0, waiting: 0, streams: 0, queued: 0, streamBytes: 0 };
     const looks: unknown[] = [];
     for (let i = 0; i < 3; i++) {
-      const { tokens, acoustic } = await engine.stats();
-      looks.push({ rows: tokens.rows, waiting: tokens.waiting, streams: acoustic.streams, queued: acoustic.queued, streamBytes: acoustic.streamBytes });
+      const { tokens, acoustic, wave } = await engine.stats();
+      looks.push({ rows: tokens.rows, waiting: tokens.waiting, streams: acoustic.streams + wave.streams, queued: acoustic.queued + wave.queued, streamBytes: acoustic.streamBytes });
     }
     expect(looks.at(-1)).toEqual(nothing);
   }
@@ -165,7 +165,7 @@ describe('streaming with the bundled voice', () => {
     await expectNothingHeld();
   });
 
-  it.each(['tokens', 'acoustic'] as const)('outlives its %s thread: the request fails with a retryable error, the next one is spoken', async (thread) => {
+  it.each(['tokens', 'acoustic', 'wave'] as const)('outlives its %s thread: the request fails with a retryable error, the next one is spoken', async (thread) => {
     const speech = spokenBy(engine, { text: LONG });
     await speech.sounds.next();
     const rest = Array.fromAsync(speech.sounds);

@@ -21,7 +21,7 @@ it("the edge's README names files and folders that exist, and every folder of th
 
 it('the runbook names metrics, scripts and settings that exist', async () => {
   const text = read('infra/runbook.md');
-  const metrics = await nodeMetrics().text({ tokens: { rows: 0, waiting: 0, cacheBytes: 0 }, acoustic: { streams: 0, queued: 0, voiceBytes: 0, streamBytes: 0, voiceHits: 0, voiceMisses: 0, blocks: 0, blockRuns: 0 } });
+  const metrics = await nodeMetrics().text({ tokens: { rows: 0, waiting: 0, cacheBytes: 0 }, acoustic: { streams: 0, queued: 0, voiceBytes: 0, streamBytes: 0, voiceHits: 0, voiceMisses: 0, blocks: 0, blockRuns: 0 }, wave: { queued: 0 } });
   const own = named(text, /`(cosyvoice_\w+)/g);
   expect(own.length).toBeGreaterThan(8);
   expect(own.filter((name) => !metrics.includes(`# HELP ${name} `))).toEqual([]);

@@ -68,8 +68,8 @@ for (let i = 0; i < REQUESTS; i++) {
 await Promise.all(running);
 // a step under way when the last listener left ends before three answers
 for (let i = 0; i < 3; i++) await engine.stats();
-const { tokens, acoustic } = await engine.stats();
-const held = { running: admission.running, waiting: admission.waiting, rows: tokens.rows, rowsWaiting: tokens.waiting, streams: acoustic.streams, queued: acoustic.queued, streamBytes: acoustic.streamBytes };
+const { tokens, acoustic, wave } = await engine.stats();
+const held = { running: admission.running, waiting: admission.waiting, rows: tokens.rows, rowsWaiting: tokens.waiting, streams: acoustic.streams + wave.streams, queued: acoustic.queued + wave.queued, streamBytes: acoustic.streamBytes };
 await engine.close();
 process.stdout.write(`${JSON.stringify({ requests: REQUESTS, seconds: Math.round((performance.now() - startMs) / 1000), outcomes: Object.fromEntries([...outcomes].toSorted()), held, wrong }, null, 1)}\n`);
 process.exitCode = wrong.length === 0 && Object.values(held).every((value) => value === 0) ? 0 : 1;

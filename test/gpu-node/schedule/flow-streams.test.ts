@@ -1,4 +1,4 @@
-/** Streams of the sound thread beside one another, with the bundled voice: samples, turns, memory. */
+/** Streams of the flow, and of the vocoder behind it, beside one another with the bundled voice: samples, turns, memory. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,16 +10,19 @@ import type { Precision } from '../../../gpu-node/graphs/network.ts';
 import { openFlow } from '../../../gpu-node/mel/index.ts';
 import type { Flow, FlowVoiceState } from '../../../gpu-node/mel/index.ts';
 import { graphOpener } from '../../../gpu-node/runtime/session.ts';
-import { Streams, defaultBudgetBytes } from '../../../gpu-node/schedule/streams.ts';
+import { FlowStreams, defaultBudgetBytes } from '../../../gpu-node/schedule/flow-streams.ts';
 import { Turns } from '../../../gpu-node/schedule/turns.ts';
+import { WaveStreams } from '../../../gpu-node/schedule/wave-streams.ts';
 import { openVocoder } from '../../../gpu-node/wave/index.ts';
 import type { Vocoder } from '../../../gpu-node/wave/index.ts';
 import { CosyError } from '../../../shared/errors/index.ts';
 
+/** One vocoder, one run at a time. */
+const vocoderTurns = new Turns();
 const NEVER = new AbortController().signal;
 const TOKENS = Array.from({ length: 70 }, (_, i) => (i * 397) % 6561);
 
-describe('streams of the sound thread', () => {
+describe('streams of the threads of sound', () => {
   let checkpoint: Checkpoint;
   let flow: Flow;
   let vocoder: Vocoder;
@@ -39,20 +42,25 @@ describe('streams of the sound thread', () => {
     checkpoint.close();
   });
 
-  function streams(turns: Turns, { budgetBytes = Infinity, shrinkVoices = (_: number): void => {} } = {}): Streams {
-    return new Streams({ flow, vocoder, turns, budgetBytes, shrinkVoices });
+  function streams(turns: Turns, { budgetBytes = Infinity, shrinkVoices = (_: number): void => {} } = {}): FlowStreams {
+    return new FlowStreams({ flow, turns, budgetBytes, shrinkVoices });
   }
 
-  async function spoken(all: Streams, id: number, cuts: readonly number[]): Promise<{ readonly samples: Float32Array; readonly sizes: readonly number[] }> {
-    const needed = all.open(state, { id, seed: 5, speed: 1, early: true });
+  async function spoken(all: FlowStreams, id: number, cuts: readonly number[]): Promise<{ readonly samples: Float32Array; readonly sizes: readonly number[] }> {
+    const waves = new WaveStreams({ vocoder, turns: vocoderTurns, melBins: flow.config.melBins });
+    const needed = all.open(state, { id, early: true });
     expect(needed).toBe(10);
     const pieces: Float32Array[] = [];
     let at = 0;
     for (const [i, cut] of [...cuts, TOKENS.length].entries()) {
-      pieces.push((await all.push({ id, speechTokens: TOKENS.slice(at, cut), last: i === cuts.length, deadlineMs: i, signal: NEVER })).samples);
+      const last = i === cuts.length;
+      const solved = await all.push({ id, speechTokens: TOKENS.slice(at, cut), last, deadlineMs: i, signal: NEVER });
+      pieces.push((await waves.push({ id, begin: i === 0 ? { seed: 5, speed: 1 } : undefined, pieces: solved.pieces, last, deadlineMs: i, signal: NEVER })).samples);
       at = cut;
     }
     all.close(id);
+    waves.close(id);
+    expect(waves.count).toBe(0);
     return { samples: Float32Array.from(pieces.flatMap((piece) => [...piece])), sizes: pieces.map(({ length }) => length) };
   }
 
@@ -89,7 +97,7 @@ describe('streams of the sound thread', () => {
     const all = streams(new Turns(), { budgetBytes, shrinkVoices: (bytes) => shrunk.push(bytes) });
     for (const id of [1, 2]) {
       all.reserve();
-      all.open(state, { id, seed: id, speed: 1, early: false });
+      all.open(state, { id, early: false });
     }
     expect(shrunk).toEqual([1.5 * flow.maxStreamBytes, 0.5 * flow.maxStreamBytes]);
     expect(() => all.reserve()).toThrow(expect.objectContaining({ code: 'overloaded', retryAfterMs: 2000 }));
@@ -104,8 +112,8 @@ describe('streams of the sound thread', () => {
     const full = new CosyError('overloaded', 'This node has no memory left for the request: try again in 2 s.', { retryAfterMs: 2000 });
     const poor = { config: flow.config, batches: flow.batches, maxStreamBytes: flow.maxStreamBytes, runBytes: flow.runBytes, stream: flow.stream.bind(flow), advance: () => Promise.reject(full) };
     const kept: number[] = [];
-    const all = new Streams({ flow: poor as unknown as Flow, vocoder, turns: new Turns(), budgetBytes: Infinity, shrinkVoices: (bytes) => kept.push(bytes) });
-    all.open(state, { id: 1, seed: 5, speed: 1, early: true });
+    const all = new FlowStreams({ flow: poor as unknown as Flow, turns: new Turns(), budgetBytes: Infinity, shrinkVoices: (bytes) => kept.push(bytes) });
+    all.open(state, { id: 1, early: true });
     await expect(all.push({ id: 1, speechTokens: TOKENS, last: true, deadlineMs: 0, signal: NEVER })).rejects.toBe(full);
     expect(kept).toEqual([0]);
     all.close(1);
@@ -114,7 +122,7 @@ describe('streams of the sound thread', () => {
   it('never hold more than is reserved for them', async () => {
     const all = streams(new Turns());
     const full = await flow.voiceState({ embedding: state.embedding });
-    all.open(full, { id: 1, seed: 1, speed: 1, early: true });
+    all.open(full, { id: 1, early: true });
     let most = 0;
     for (let i = 0; i < 12; i++) {
       await all.push({ id: 1, speechTokens: TOKENS.slice(0, 25), last: false, deadlineMs: 0, signal: NEVER });
