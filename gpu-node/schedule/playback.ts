@@ -8,7 +8,7 @@ import { CosyError } from '../../shared/errors/index.ts';
  */
 const LATEST_FIRST_MS = 500;
 /** The second piece of a request, by the length of the first: the rest of a block, with more context taken off (`flow-streams.ts`). */
-const SECOND_PIECE = 6.5;
+const SECOND_PIECE = 1.3;
 
 /**
  * A listener's clock: what was sent plays from the moment its first sample left, and runs dry when all of it has played.

@@ -168,6 +168,13 @@ test('early blocks: equal one pass with their mask, whatever the cut into pushes
   );
 });
 
+test('two early blocks behind a prompt of whole blocks: equal one pass with their mask', async () => {
+  const [voice, speechTokens] = [voiceOf(53, 31), tokensOf(45, 32)];
+  const made = await inHops(exact, voice, speechTokens, [10, 7, 28], [7, 14]);
+  expect(distance(made, await plain(voice, speechTokens, [60, 67]))).toBeLessThan(ROUNDING);
+  expect(distance(made, await plain(voice, speechTokens, [60]))).toBeGreaterThan(ROUNDING);
+});
+
 test('an early block makes its frames come with ten tokens and their look-ahead', async () => {
   const stream = exact.stream(await exact.voiceState(voiceOf(0, 21)), { early: [10] });
   expect(stream.needed).toBe(13);
