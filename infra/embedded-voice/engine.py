@@ -48,14 +48,17 @@ def overlap(sources):
 
 def speak(a, kind, voice):
     """-> waveforms in the order of the sentences, real-time factors"""
-    folder = os.path.join(a.out, kind, voice)
-    lines, log = sentences(kind)[voice][: a.limit], os.path.join(a.out, f"{kind}.{voice}")
+    return spoken(a, kind, voice, sentences(kind)[voice][: a.limit], ["--voice", voice, *KINDS[kind][1]])
+
+
+def spoken(a, kind, voice, lines, how):
+    folder, log = os.path.join(a.out, kind, voice), os.path.join(a.out, f"{kind}.{voice}")
     os.makedirs(folder, exist_ok=True)
     if len(glob.glob(folder + "/*.wav")) != len(lines) or not os.path.exists(log + ".log"):
         with open(log + ".txt", "w", encoding="utf8") as f:
             f.write("\n".join(lines) + "\n")
         run = subprocess.run([a.node, "gpu-node/cli/main.ts", "speak", "--model", os.path.abspath(a.model), "--cache", os.path.abspath(a.cache), "--threads", str(a.threads),
-                              "--voice", voice, "--lines", os.path.abspath(log + ".txt"), "--out-dir", os.path.abspath(folder), "--seed", str(a.seed), *KINDS[kind][1], *a.more],
+                              "--lines", os.path.abspath(log + ".txt"), "--out-dir", os.path.abspath(folder), "--seed", str(a.seed), *how, *a.more],
                              cwd=a.repo, capture_output=True, text=True)
         if run.returncode:
             raise SystemExit(run.stderr[-2000:])
@@ -152,6 +155,29 @@ def judge(a, kind, teacher, judges):
     return rows
 
 
+def imitate(a, judges, most=6):
+    """zero-shot with the clips NAME.prompt.wav (what is said: NAME.prompt.txt) of the folder: similarity of what is spoken to NAME.ref.wav, another sentence of the
+    same speaker; beside it that of the clip itself and of the nearest fixed voice"""
+    out = {}
+    for clip in sorted(glob.glob(os.path.join(a.prompts, "*.prompt.wav"))):
+        name = os.path.basename(clip)[:-len(".prompt.wav")]
+        with open(clip[:-4] + ".txt", encoding="utf8") as f:
+            said = f.read().strip()
+        lang, ref = "en" if said.isascii() else "zh", read(clip[:-len("prompt.wav")] + "ref.wav")
+        lines = [s for v in VOICES if language(v) == lang for s in sentences("held")[v] if s != said][:most]
+        wavs, _ = spoken(a, "imitate", name, lines, ["--prompt-audio", os.path.abspath(clip), "--prompt-text", said])
+        norm, wrong, of = (norm_zh if lang == "zh" else norm_en), 0, 0
+        for w, text in zip(wavs, lines):
+            x, y = norm(text), norm(judges.hear(w, lang))
+            wrong, of = wrong + distance(x, y), of + len(x)
+        fixed = {v: float(np.mean([judges.alike(w, ref) for w in speak(a, "held", v)[0][:3]])) for v in VOICES}
+        near = max(fixed, key=fixed.get)
+        out[name] = dict(alike=round(float(np.mean([judges.alike(w, ref) for w in wavs])), 3), clip=round(judges.alike(read(clip), ref), 3), nearest={near: round(fixed[near], 3)},
+                         error=round(100 * wrong / of, 1), of=of)
+        print("imitate", name, out[name], flush=True)
+    return out
+
+
 def summary(rows):
     mean = lambda k: (lambda x: round(float(np.mean(x)), 3) if x else None)([r[k] for r in rows if r.get(k) is not None])
     out = dict(sentences=len(rows), rtf=round(sum(r["rtf"] * r["seconds"] for r in rows) / sum(r["seconds"] for r in rows), 3), odd=sum(r["odd"] for r in rows),
@@ -193,6 +219,7 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--more", nargs="*", default=[], help="further options of `cosyvoice speak`, for example -- --precision fp32")
     ap.add_argument("--apart", nargs="*", default=[], help="training folders or sentence lists: stops if a sentence of the evaluation is among them")
+    ap.add_argument("--prompts", help="folder of clips to imitate, see imitate()")
     ap.add_argument("--pictures", help="folder for spectrograms")
     ap.add_argument("--json")
     ap.add_argument("--show", action="store_true")
@@ -215,6 +242,8 @@ def main():
             if r["odd"] or a.show:
                 print("   odd" if r["odd"] else "   ", r["voice"], r["text"], "|", r.get("heard", ""), "|", *(f"{k} {r[k]:.2f}" for k in ("seconds", "expected", "pause", "tail")))
     out["steady_line"] = {v: dict(voice=steady_line(speak(a, "held", v)[0]), teacher=steady_line([w for (u, _), w in teacher.items() if u == v])) for v in VOICES if "held" in a.kinds}
+    if a.prompts:
+        out["imitate"] = imitate(a, judges)
     out["teacher_clicks"] = sum(clicks(w) for w in teacher.values())
     print(json.dumps({k: out[k] for k in ("steady_line", "teacher_clicks")}))
     if a.json:
