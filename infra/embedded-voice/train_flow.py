@@ -149,7 +149,7 @@ def main():
             us = [u for u in dev if u["lang"] == lang][:24]
             d = Batches(us, emb, a, 0, crop=250, prompts=0)
             rows = [losses(d.collate([d.piece(u) for u in us[i:i + 8]]))[1]["mel"] for i in range(0, len(us), 8)]
-            out[lang] = float(sum(rows)) / len(rows)
+            out[lang] = float(sum(rows)) / max(1, len(rows))
         return dict(mel=(out["en"] + out["zh"]) / 2, **out)
 
     def after(step):
