@@ -203,9 +203,9 @@ def coarse(state, levels, small=16000):
 
 def whole(state, size=13):
     """The vocoder's normalised directions (v of g v / |v|) as bytes: their length does not matter, so a row is brought to `size` of mean square and rounded.
-    torch.load and load_state_dict take whole numbers where they expect others."""
+    torch.load and load_state_dict take whole numbers where they expect others. Not the last layer: its rounding is heard as a tone of 6 kHz."""
     for k, v in state.items():
-        if k.endswith("weight.original1"):
+        if k.endswith("weight.original1") and "conv_post" not in k:
             rows = v.float().flatten(1)
             scale = torch.minimum(size / rows.pow(2).mean(1, keepdim=True).sqrt(), 127 / rows.abs().amax(1, keepdim=True))
             state[k] = torch.round(rows * scale).to(torch.int8).view_as(v)
