@@ -237,3 +237,11 @@ function countBlocks(store: TensorStore, prefix: string): number {
   }
   return numbers.size;
 }
+
+/**
+ * Of a prompt's speech tokens, as many as are whole blocks of the flow and the look-ahead of the last one: the rest would be left
+ * for the first chunk of a stream. All of them where there are fewer than that.
+ */
+export function tokensInWholeBlocks(tokens: number, { blockTokens, lookaheadTokens }: { readonly blockTokens: number; readonly lookaheadTokens: number }): number {
+  return tokens < blockTokens + lookaheadTokens ? tokens : tokens - ((tokens - lookaheadTokens) % blockTokens);
+}

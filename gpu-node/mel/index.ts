@@ -8,6 +8,7 @@
 import { concatenate } from '../runtime/floats.ts';
 import { strict as assert } from 'node:assert';
 import { CosyError } from '../../shared/errors/index.ts';
+import { tokensInWholeBlocks } from '../checkpoint/config.ts';
 import { defaultLeftBlocks } from '../graphs/flow.ts';
 import { MAX_NOISE_FRAMES } from './noise.ts';
 import { Solver } from './solver.ts';
@@ -402,8 +403,9 @@ class OpenStream implements FlowStream {
 
 /** The end of a prompt: as many whole blocks as it has, and the look-ahead of the last one. Shorter prompts stay as they are. */
 function wholeBlocksOf(prompt: FlowPrompt | undefined, { preLookaheadTokens, tokenMelRatio, melBins, encoder }: FlowConfig): FlowPrompt | undefined {
-  const cut = prompt ? (prompt.speechTokens.length - preLookaheadTokens) % encoder.chunkTokens : 0;
-  if (!prompt || cut <= 0 || prompt.speechTokens.length < encoder.chunkTokens + preLookaheadTokens) return prompt;
+  if (!prompt) return prompt;
+  const tokens = prompt.speechTokens.length;
+  const cut = tokens - tokensInWholeBlocks(tokens, { blockTokens: encoder.chunkTokens, lookaheadTokens: preLookaheadTokens });
   return { ...prompt, speechTokens: prompt.speechTokens.subarray(cut), mel: prompt.mel.subarray(cut * tokenMelRatio * melBins) };
 }
 

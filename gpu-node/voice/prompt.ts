@@ -5,6 +5,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
+import { tokensInWholeBlocks } from '../checkpoint/config.ts';
 import type { Checkpoint } from '../checkpoint/types.ts';
 import { FEATURE_FILES, FBANK, WHISPER_MEL } from '../graphs/features.ts';
 import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
@@ -90,14 +91,14 @@ export type VoicePromptRequest = Clip & {
 /** Throws `audio_too_short`, `audio_too_long`, `audio_sample_rate_too_low`. */
 export async function makeVoicePrompt(request: VoicePromptRequest): Promise<VoicePrompt> {
   const { sessions, transcript, wholeBlocks = true } = request;
-  const { melBins, tokenMelRatio, blockTokens, lookaheadTokens, sampleRateHz, modelRevision } = sessions;
+  const { melBins, tokenMelRatio, sampleRateHz, modelRevision } = sessions;
   const clip = prepareClip(request, sampleRateHz);
   const mel = await melFrames(sessions, clip.atModelRate);
   const tokens = await tokenize(sessions, clip.at16kHz);
   const embedding = await embedSpeaker(sessions, clip.at16kHz);
 
   const kept = keptTokens(mel.length / melBins, tokens.length, tokenMelRatio);
-  const inFlow = wholeBlocks && kept >= blockTokens + lookaheadTokens ? kept - ((kept - lookaheadTokens) % blockTokens) : kept;
+  const inFlow = wholeBlocks ? tokensInWholeBlocks(kept, sessions) : kept;
   const firstFrame = tokenMelRatio * (kept - inFlow);
   return {
     transcript,
