@@ -7,8 +7,8 @@ import { splitForStreaming } from '../../shared/normalize/split.ts';
 import type { Checkpoint } from '../checkpoint/types.ts';
 import { openDictionary } from './dictionary.ts';
 import { openEnglish } from './english.ts';
+import { speedAsked } from './instruction.ts';
 import { openLetterToSound } from './letter-to-sound.ts';
-import { mannerOf } from './manner.ts';
 import { splitPhones } from './segments.ts';
 import { CONTROL_TOKENS, openTokenizer } from './tokenizer.ts';
 import type { TextTokenizer } from './tokenizer.ts';
@@ -78,7 +78,7 @@ async function phoneFrontEnd(tokenizer: TextTokenizer): Promise<TextFrontEnd> {
         return { text: joined, ids: tokenizer.encode(joined) };
       }),
     ids: (text, language) => tokenizer.encode(phones(text, language).join('')),
-    instruct: (instruction) => ({ ids: [], ...mannerOf(instruction) }),
+    instruct: (instruction) => ({ ids: [], speed: speedAsked(instruction) }),
   };
 }
 

@@ -4,9 +4,6 @@
  */
 import { CosyError } from '../../shared/errors/index.ts';
 
-/** `speed`: 1 as the voice speaks, larger is faster. */
-export type Manner = { readonly speed: number };
-
 /** Speeds by how strongly they are asked for: a little, plainly, very. */
 const SLOWER = [0.9, 0.8, 0.65] as const;
 const FASTER = [1.12, 1.25, 1.5] as const;
@@ -25,8 +22,11 @@ const WORDS = new RegExp(
   'giu',
 );
 
-/** Throws `invalid_value` for an instruction with a word that this voice cannot follow, and for one that asks for nothing. */
-export function mannerOf(instruction: string): Manner {
+/**
+ * How fast: 1 as the voice speaks, larger is faster. Throws `invalid_value` for an instruction with a word that this voice cannot
+ * follow, and for one that asks for nothing.
+ */
+export function speedAsked(instruction: string): number {
   const found = [...instruction.normalize('NFKC').replaceAll('’', "'").matchAll(WORDS)].map(({ groups = {} }) => groups);
   const says = (name: string): boolean => found.some((groups) => groups[name] !== undefined);
   if (found.length === 0 || says('unknown') || (says('slow') && says('fast'))) {
@@ -34,6 +34,6 @@ export function mannerOf(instruction: string): Manner {
   }
   const strength = says('little') ? 0 : says('very') ? 2 : 1;
   // "not so fast" is a little slower
-  if (says('not')) return { speed: says('slow') ? FASTER[0] : says('fast') ? SLOWER[0] : 1 };
-  return { speed: says('slow') ? SLOWER[strength] : says('fast') ? FASTER[strength] : 1 };
+  if (says('not')) return says('slow') ? FASTER[0] : says('fast') ? SLOWER[0] : 1;
+  return says('slow') ? SLOWER[strength] : says('fast') ? FASTER[strength] : 1;
 }
