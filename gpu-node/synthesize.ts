@@ -138,8 +138,9 @@ function chooseMode({ mode, instruction, voice }: SpeakRequest): Mode {
 
 /** What stands before the text in the language model's input, and how fast it is spoken. */
 function promptOf({ voice, instruction, language, speed }: SpeakRequest, mode: Mode, text: TextFrontEnd): { readonly promptTextIds: readonly number[]; readonly promptSpeechTokens: readonly number[]; readonly speed: number } {
-  if (mode === 'zero_shot') return { promptTextIds: voice.transcript?.ids ?? text.ids(voice.transcript?.text ?? '', language), promptSpeechTokens: voice.speechTokens, speed };
-  if (mode !== 'instruct') return { promptTextIds: [], promptSpeechTokens: [], speed };
+  const { ids, text: spoken } = voice.transcript ?? { ids: [] };
+  const before = mode === 'zero_shot' || !voice.hasPrompt ? (ids ?? text.ids(spoken ?? '', language)) : [];
+  if (mode !== 'instruct') return { promptTextIds: before, promptSpeechTokens: mode === 'zero_shot' ? voice.speechTokens : [], speed };
   const asked = text.instruct(instruction ?? '');
-  return { promptTextIds: asked.ids, promptSpeechTokens: [], speed: Math.min(MAX_SPEED, Math.max(MIN_SPEED, speed * asked.speed)) };
+  return { promptTextIds: [...before, ...asked.ids], promptSpeechTokens: [], speed: Math.min(MAX_SPEED, Math.max(MIN_SPEED, speed * asked.speed)) };
 }

@@ -84,7 +84,7 @@ async function read(): Promise<{ readonly voice: FlowVoice; readonly tokens: rea
     if (!speaker) throw new Error('The checkpoint has no speakers.');
     const tokens: number[] = [];
     for (const { ids } of front.segments(text)) {
-      const request = { promptText: Int32Array.from(speaker.prompt?.textIds ?? []), promptSpeech: speaker.prompt?.llmSpeechTokens ?? new Int32Array(0), text: Int32Array.from(ids), seed: i };
+      const request = { promptText: Int32Array.from(speaker.textIds ?? []), promptSpeech: speaker.prompt?.llmSpeechTokens ?? new Int32Array(0), text: Int32Array.from(ids), seed: i };
       for await (const event of generate(model, request)) if (event.kind === 'token') tokens.push(event.token);
     }
     const prompt = speaker.prompt && { speechTokens: speaker.prompt.flowSpeechTokens, mel: speaker.prompt.mel };

@@ -1,6 +1,6 @@
 /**
  * `spk2info.pt`: stored voices, a dictionary by name. Three forms have been published (cosyvoice/cli/frontend.py and the
- * Triton server's token2wav): prompt features of `add_zero_shot_spk`, a speaker vector alone ("SFT"), and the server's own keys.
+ * Triton server's token2wav): prompt features of `add_zero_shot_spk`, a speaker vector alone ("SFT"; ours may have a `prompt_text` beside it, by which the language model knows the voice), and the server's own keys.
  */
 import { closeSync } from 'node:fs';
 import { CosyError } from '../../shared/errors/index.ts';
@@ -41,19 +41,17 @@ function readSpeaker(entry: Entry, { speakerDim, melBins }: { speakerDim: number
   if (embedding.length !== speakerDim) throw entry.error(`has a speaker vector of ${embedding.length} values, not ${speakerDim}`);
   const mel = entry.first('prompt_speech_feat', 'speech_feat');
   const flowTokens = entry.first('flow_prompt_speech_token', 'speech_token');
-  if (mel === undefined || flowTokens === undefined) return { name: entry.name, embedding };
+  const text = entry.text('prompt_text');
+  const ids = text === undefined ? entry.first('prompt_text') : undefined;
+  const speaker = { name: entry.name, embedding, text, textIds: ids === undefined ? undefined : entry.ints(ids) };
+  if (mel === undefined || flowTokens === undefined) return speaker;
   const values = entry.floats(mel);
   if (values.length % melBins !== 0) throw entry.error(`has prompt features that are not ${melBins} wide`);
   const flowSpeechTokens = entry.ints(flowTokens);
-  const text = entry.text('prompt_text');
-  const ids = text === undefined ? entry.first('prompt_text') : undefined;
   const llmTokens = entry.first('llm_prompt_speech_token');
   return {
-    name: entry.name,
-    embedding,
+    ...speaker,
     prompt: {
-      text,
-      textIds: ids === undefined ? undefined : entry.ints(ids),
       llmSpeechTokens: llmTokens === undefined ? flowSpeechTokens : entry.ints(llmTokens),
       flowSpeechTokens,
       mel: values,

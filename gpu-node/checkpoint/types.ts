@@ -112,10 +112,11 @@ export type StoredSpeaker = {
   readonly name: string;
   /** (192,) float32 */
   readonly embedding: Float32Array;
+  /** Transcript of the prompt; of a voice without one: what the language model reads before every text of this voice. */
+  readonly text: string | undefined;
+  /** The same as text token ids, when the file stores ids instead of text. */
+  readonly textIds: Int32Array | undefined;
   readonly prompt?: {
-    readonly text: string | undefined;
-    /** Text token ids of the transcript, when the file stores ids instead of text. */
-    readonly textIds: Int32Array | undefined;
     /** Speech tokens given to the LM, and to the flow. */
     readonly llmSpeechTokens: Int32Array;
     readonly flowSpeechTokens: Int32Array;

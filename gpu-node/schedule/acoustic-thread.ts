@@ -88,9 +88,9 @@ serveThread<AcousticThreadOptions, AcousticMethods>(async (options) => {
     ready: async () => {},
 
     preset(speaker) {
-      const { name, embedding, prompt } = speaker;
+      const { name, embedding, text, textIds, prompt } = speaker;
       const key = `preset/${name}`;
-      const transcript = prompt && (prompt.text !== undefined || prompt.textIds) ? { text: prompt.text, ids: prompt.textIds && [...prompt.textIds] } : undefined;
+      const transcript = text === undefined && textIds === undefined ? undefined : { text, ids: textIds && [...textIds] };
       const prepared = { key, hasPrompt: prompt !== undefined, transcript, speechTokens: [...(prompt?.llmSpeechTokens ?? [])] };
       return shelf.put({ embedding, prompt: prompt && { speechTokens: prompt.flowSpeechTokens, mel: prompt.mel }, prepared });
     },

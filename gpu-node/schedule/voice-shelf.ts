@@ -14,6 +14,7 @@ const PROMPT_BYTES = 256 * 2 ** 20;
 export type PreparedVoice = {
   readonly key: string;
   readonly hasPrompt: boolean;
+  /** Of the prompt; of a voice without one: what the language model reads before every text. */
   readonly transcript: { readonly text?: string | undefined; readonly ids?: readonly number[] | undefined } | undefined;
   /** Prompt tokens for the language model. */
   readonly speechTokens: readonly number[];

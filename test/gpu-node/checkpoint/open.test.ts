@@ -6,6 +6,9 @@ import { openCheckpoint } from '../../../gpu-node/checkpoint/index.ts';
 import { expectedLayout } from '../../../gpu-node/checkpoint/layout.ts';
 import { RANDOM_SIZES, randomConfig } from '../../../gpu-node/checkpoint/random-size.ts';
 import { writeRandomCheckpoint } from '../../../gpu-node/checkpoint/random.ts';
+import { readSpeakers } from '../../../gpu-node/checkpoint/speakers.ts';
+import { writeTorch } from '../../../gpu-node/checkpoint/torch-write.ts';
+import type { TorchTensor } from '../../../gpu-node/checkpoint/torch-write.ts';
 import { openTorchWeights } from '../../../gpu-node/checkpoint/torch.ts';
 import type { TensorStore } from '../../../gpu-node/checkpoint/types.ts';
 import { goldenDirectory } from '../../golden/index.ts';
@@ -50,13 +53,23 @@ test('weight norm is folded and the prefix removed: rows have the length that g 
   raw.close();
 });
 
+test('a voice without a prompt may have text that the language model reads first', async () => {
+  const path = join(temporaryDirectory(), 'spk2info.pt');
+  const tensor = (dtype: 'float32' | 'int32', shape: number[], values: Float32Array | Int32Array): TorchTensor => ({ dtype, shape, bytes: () => new Uint8Array(values.buffer) });
+  writeTorch(path, { named: { embedding: tensor('float32', [1, 192], new Float32Array(192)), prompt_text: tensor('int32', [1, 2], Int32Array.of(553, 7)) } });
+  const speaker = (await readSpeakers(path, { speakerDim: 192, melBins: 80 })).get('named');
+  expect([...(speaker?.textIds ?? [])]).toEqual([553, 7]);
+  expect(speaker?.prompt).toBeUndefined();
+});
+
 test('the three forms of a stored voice are read', async () => {
   const { speakers, close } = await openCheckpoint(golden);
   expect(speakers.get('sft_demo')?.prompt).toBeUndefined();
   const current = speakers.get('zs_demo')?.prompt;
   const server = speakers.get('001')?.prompt;
-  expect(current?.textIds?.length).toBe(9);
-  expect(server?.text).toBe('收到朋友寄来的礼物，心里很快乐。');
+  expect(speakers.get('sft_demo')?.textIds).toBeUndefined();
+  expect(speakers.get('zs_demo')?.textIds?.length).toBe(9);
+  expect(speakers.get('001')?.text).toBe('收到朋友寄来的礼物，心里很快乐。');
   expect(server?.flowSpeechTokens).toEqual(current?.flowSpeechTokens);
   expect(server?.mel).toEqual(current?.mel);
   expect(current?.mel.length).toBe((current?.flowSpeechTokens.length ?? 0) * 2 * 80);
