@@ -1,7 +1,7 @@
 """Structured speech codes: what the 8 ternary digits of a code mean for the nano voice.
 
 digits 0-4: sound unit (UNITS, up to 243), digits 5-6: pitch relative to the voice's mean (9 levels), digit 7: 0 = first token of the unit,
-1 = later token. Training targets come from the teacher's durations and F0; the speech tokenizer learns to find the same codes in audio.
+1 = later token. A token without pitch repeats the level before it, a pause has the middle one. Training targets come from the teacher's durations and F0; the speech tokenizer learns to find the same codes in audio.
 """
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ UNITS = ["_"] + list("AIOQSTWYᵊabcdefhijklmnopqrstuvwxyzɑɐɒæɔɕçðʤəɚ
 ID = {u: i for i, u in enumerate(UNITS)}
 TONES, STRESS, SKIP = "↓↗↘→", "ˈˌ", "ː\u0303ʲ"
 N_UNIT, N_PITCH, N_POS = 243, 9, 3
-STEP = 0.11     # width of a pitch level in log F0
+REST = N_PITCH // 2     # pitch level of a pause
+STEP = 0.12     # width of a pitch level in log F0: nine reach two standard deviations of the teacher's liveliest voice to each side
 assert len(UNITS) <= N_UNIT
 
 
@@ -63,6 +64,13 @@ def spread(lengths, n, least):
     return out
 
 
+def voiced(f):
+    """[T] F0 in Hz -> bool [T]. The teacher's F0 climbs from 0 at every onset and falls back to it; what lies far under the sentence's median belongs to that"""
+    f = np.asarray(f, np.float32)
+    high = f[f > 50]
+    return f > (max(45.0, 0.55 * float(np.median(high))) if len(high) else 45.0)
+
+
 def borders(u, counts):
     """units and their tokens -> ends of the units in the audio and in the codes, both in mel frames (20 ms) from 0. A pause without tokens belongs to the unit before it"""
     heard, coded = [0.0], [0.0]
@@ -76,7 +84,7 @@ def borders(u, counts):
 
 
 def track(x, n):
-    """manifest entry -> per token: unit, first/later, symbol index, log F0 (voiced mean, gaps filled); then per mel frame of the codes the frame of
+    """manifest entry -> per token: unit, first/later, symbol index, mean log F0 (NaN where nothing is voiced); then per mel frame of the codes the frame of
     the audio that belongs there: codes begin every 40 ms, sounds anywhere. None if too dense"""
     u = units(x["syms"], x["dur"])
     least = [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)]
@@ -90,6 +98,7 @@ def track(x, n):
         sym += [k] * m
     heard, coded = borders(u, cnt)
     f = np.array(x["f0"], np.float32)
+    f[~voiced(f)] = 0
     lf = np.full(n, np.nan, np.float32)
     edge = np.interp(2.0 * np.arange(n + 1), coded, heard) * 1.6
     for t in range(n):
@@ -97,8 +106,6 @@ def track(x, n):
         a = a[a > 0]
         if len(a):
             lf[t] = np.log(a).mean()
-    ok = ~np.isnan(lf)
-    lf = np.interp(np.arange(n), np.nonzero(ok)[0], lf[ok]) if ok.any() else np.zeros(n)
     warp = np.clip(np.interp(np.arange(2 * n) + 0.5, coded, heard) - 0.5, 0, 2 * n - 1)
     return (torch.tensor(unit, dtype=torch.int16), torch.tensor(pos, dtype=torch.int16), torch.tensor(sym, dtype=torch.int16),
             torch.tensor(lf, dtype=torch.float32), torch.tensor(warp, dtype=torch.float32))
@@ -123,8 +130,16 @@ def to_audio(mel, warp):
     return at(mel.float(), torch.tensor(back, dtype=torch.float32))
 
 
-def pitch_level(lf, mean):
-    return torch.clamp(torch.round((lf - mean) / STEP) + 4, 0, 8).long()
+def pitch_levels(unit, lf, mean):
+    """[S] levels of a sentence from its units and their log F0 (NaN: none)"""
+    out, last = [], REST
+    for u, x in zip(unit.tolist(), lf.tolist()):
+        if u == ID["_"]:
+            last = REST
+        elif x == x:
+            last = min(max(round((x - mean) / STEP) + REST, 0), N_PITCH - 1)
+        out.append(last)
+    return torch.tensor(out)
 
 
 def join(unit, pitch, pos):
@@ -133,6 +148,9 @@ def join(unit, pitch, pos):
 
 def split(code):
     return code % N_UNIT, code // N_UNIT % N_PITCH, code // (N_UNIT * N_PITCH)
+
+
+POSSIBLE = (lambda u, p, s: (u < len(UNITS)) & (s < 2))(*split(torch.arange(6561)))     # [6561] bool; the other codes are never used
 
 
 class Shared(torch.nn.Module):
@@ -195,6 +213,6 @@ def assign(utts, stats):
     for u in utts:
         if u["unit"] is None:
             continue
-        u["speech"] = join(u["unit"], pitch_level(u["lf"], stats[u["voice"]]), u["pos"])
+        u["speech"] = join(u["unit"], pitch_levels(u["unit"], u["lf"], stats[u["voice"]]), u["pos"])
         keep.append(u)
     return keep

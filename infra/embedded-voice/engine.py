@@ -3,6 +3,8 @@
 sentences.json has the sentences, none of which is in the training text (--apart checks that against folders or lists of it):
   held    40 English and 20 Mandarin; error rates offline and streaming, similarity, pitch and duration against the teacher's same sentences
   many    200 more; odd lengths, long pauses, cut ends
+  mixed   20 with words of both languages: words or characters of the main one that were not heard (the recogniser writes one language)
+The held sentences are also spoken by the voices of the other language (other), and the teacher's sound of them is turned into each voice (convert()).
 Error rates as in evaluate.py. Level: integrated loudness (BS.1770) of a voice's sentences one after another. Pitch: autocorrelation, aligned to the
 teacher by dynamic time warping of the mels. Clicks and steady lines are counted in the teacher's sound in the same way, for comparison.
 """
@@ -23,21 +25,47 @@ from evaluate import Judge, distance, longest_pause, norm_en, norm_zh
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VOICES = ["af_heart", "am_michael", "zf_xiaoxiao", "zm_yunyang"]
-KINDS = dict(held=("held", []), stream=("held", ["--stream"]), many=("many", []))
+KINDS = dict(held=("held", []), stream=("held", ["--stream"]), many=("many", []), other=("other", []), mixed=("mixed", []))
+OTHER = dict(af_heart="zf_xiaoxiao", am_michael="zm_yunyang", zf_xiaoxiao="af_heart", zm_yunyang="am_michael")      # same sex, other language
+NEIGHBOUR = dict(af_heart="am_michael", am_michael="af_heart", zf_xiaoxiao="zm_yunyang", zm_yunyang="zf_xiaoxiao")  # same language, other sex
 
 
-def language(voice):
-    return "zh" if voice[0] == "z" else "en"
+def language(text):
+    """the one with more words or characters"""
+    return "en" if len(re.findall("[A-Za-z']+", text)) > len(re.findall("[\u4e00-\u9fff]", text)) else "zh"
 
 
 def sentences(kind):
     with open(os.path.join(HERE, "sentences.json"), encoding="utf8") as f:
-        return json.load(f)[KINDS[kind][0]]
+        lists = json.load(f)
+    if kind == "other":
+        return {v: lists["held"][o][:10] for v, o in OTHER.items()}
+    return lists[KINDS[kind][0]]
+
+
+def compared(kind, text, heard):
+    """-> words (English) or characters (Mandarin) that are wrong, and how many there are"""
+    norm = norm_zh if language(text) == "zh" else norm_en
+    x, y = norm(text), norm(heard)
+    if kind == "mixed":
+        x, y = ([c for c in z if not c.isascii()] if language(text) == "zh" else z for z in (x, y))
+        return missing(x, y), len(x)
+    return distance(x, y), len(x)
+
+
+def missing(x, y):
+    """items of x that y lacks, the others in order"""
+    d = [0] * (len(y) + 1)      # longest common subsequence
+    for u in x:
+        before = d[:]
+        for j, v in enumerate(y, 1):
+            d[j] = before[j - 1] + 1 if u == v else max(before[j], d[j - 1])
+    return len(x) - d[-1]
 
 
 def overlap(sources):
     """sentences of the evaluation that stand in manifests (folders) or lists (.jsonl) of training text"""
-    asked = {s for kind in ("held", "many") for lines in sentences(kind).values() for s in lines}
+    asked = {s for kind in ("held", "many", "mixed") for lines in sentences(kind).values() for s in lines}
     found = set()
     for src in sources:
         for path in data.manifests(src) if os.path.isdir(src) else [src]:
@@ -133,16 +161,17 @@ def lengths(rows):
 def judge(a, kind, teacher, judges):
     rows = []
     for voice in VOICES:
-        lang, (wavs, factors) = language(voice), speak(a, kind, voice)
+        wavs, factors = speak(a, kind, voice)
         own = []
         for text, w, factor in zip(sentences(kind)[voice], wavs, factors):
+            lang = language(text)
             tail = 20 * np.log10(np.sqrt(np.mean(w[-480:] ** 2)) / np.sqrt(np.mean(w ** 2)) + 1e-9)
             r = dict(voice=voice, lang=lang, text=text, seconds=len(w) / data.SR, rtf=factor, pause=longest_pause(w), tail=float(tail), clicks=clicks(w),
                      letters=len(norm_zh(text)) if lang == "zh" else len(re.sub("[^a-z]", "", text.lower())), commas=len(re.findall("[,，、]", text)))
             if kind != "many":
                 heard = judges.hear(w, lang)
-                x, y = (norm_zh(text), norm_zh(heard)) if lang == "zh" else (norm_en(text), norm_en(heard))
-                r |= dict(heard=heard, wrong=distance(x, y), of=len(x))
+                wrong, of = compared(kind, text, heard)
+                r |= dict(heard=heard, wrong=wrong, of=of)
                 ref = teacher.get((voice, text))
                 if ref is not None:
                     r |= dict(alike=judges.alike(w, ref), ratio=len(w) / len(ref), pitch=pitch_match(w, ref))
@@ -163,18 +192,43 @@ def imitate(a, judges, most=6):
         name = os.path.basename(clip)[:-len(".prompt.wav")]
         with open(clip[:-4] + ".txt", encoding="utf8") as f:
             said = f.read().strip()
-        lang, ref = "en" if said.isascii() else "zh", read(clip[:-len("prompt.wav")] + "ref.wav")
-        lines = [s for v in VOICES if language(v) == lang for s in sentences("held")[v] if s != said][:most]
+        lang, ref = language(said), read(clip[:-len("prompt.wav")] + "ref.wav")
+        lines = [s for v in VOICES for s in sentences("held")[v] if language(s) == lang and s != said][:most]
         wavs, _ = spoken(a, "imitate", name, lines, ["--prompt-audio", os.path.abspath(clip), "--prompt-text", said])
-        norm, wrong, of = (norm_zh if lang == "zh" else norm_en), 0, 0
+        wrong, of = 0, 0
         for w, text in zip(wavs, lines):
-            x, y = norm(text), norm(judges.hear(w, lang))
-            wrong, of = wrong + distance(x, y), of + len(x)
+            bad, all_of = compared("imitate", text, judges.hear(w, lang))
+            wrong, of = wrong + bad, of + all_of
         fixed = {v: float(np.mean([judges.alike(w, ref) for w in speak(a, "held", v)[0][:3]])) for v in VOICES}
         near = max(fixed, key=fixed.get)
         out[name] = dict(alike=round(float(np.mean([judges.alike(w, ref) for w in wavs])), 3), clip=round(judges.alike(read(clip), ref), 3), nearest={near: round(fixed[near], 3)},
                          error=round(100 * wrong / of, 1), of=of)
         print("imitate", name, out[name], flush=True)
+    return out
+
+
+def convert(a, teacher, judges, most=5):
+    """the teacher's sound of another voice, turned into each voice: error rate, and similarity to the teacher's sentence in the voice asked for and in the one before"""
+    import soundfile as sf
+    out = {}
+    for voice, source in NEIGHBOUR.items():
+        lines = [s for v, s in teacher if v == source][:most]
+        own = next(w for (v, _), w in teacher.items() if v == voice)
+        folder = os.path.join(a.out, "convert", voice)
+        os.makedirs(folder, exist_ok=True)
+        wrong, of, alike, was = 0, 0, [], []
+        for i, text in enumerate(lines):
+            path, done = (os.path.abspath(os.path.join(folder, f"{i}.{x}.wav")) for x in ("source", "done"))
+            sf.write(path, teacher[source, text], data.SR)
+            subprocess.run([a.node, "gpu-node/cli/main.ts", "speak", "--model", os.path.abspath(a.model), "--cache", os.path.abspath(a.cache), "--source-audio", path,
+                            "--voice", voice, "-o", done], cwd=a.repo, capture_output=True, check=True)
+            w = read(done)
+            bad, all_of = compared("convert", text, judges.hear(w, language(text)))
+            wrong, of = wrong + bad, of + all_of
+            alike.append(judges.alike(w, own))
+            was.append(judges.alike(w, teacher[source, text]))
+        out[voice] = dict(source=source, error=round(100 * wrong / of, 1), of=of, alike=round(float(np.mean(alike)), 3), source_alike=round(float(np.mean(was)), 3))
+        print("convert", voice, out[voice], flush=True)
     return out
 
 
@@ -220,6 +274,7 @@ def main():
     ap.add_argument("--more", nargs="*", default=[], help="further options of `cosyvoice speak`, for example -- --precision fp32")
     ap.add_argument("--apart", nargs="*", default=[], help="training folders or sentence lists: stops if a sentence of the evaluation is among them")
     ap.add_argument("--prompts", help="folder of clips to imitate, see imitate()")
+    ap.add_argument("--convert", action="store_true", help="voice conversion too, see convert()")
     ap.add_argument("--pictures", help="folder for spectrograms")
     ap.add_argument("--json")
     ap.add_argument("--show", action="store_true")
@@ -244,6 +299,8 @@ def main():
     out["steady_line"] = {v: dict(voice=steady_line(speak(a, "held", v)[0]), teacher=steady_line([w for (u, _), w in teacher.items() if u == v])) for v in VOICES if "held" in a.kinds}
     if a.prompts:
         out["imitate"] = imitate(a, judges)
+    if a.convert:
+        out["convert"] = convert(a, teacher, judges)
     out["teacher_clicks"] = sum(clicks(w) for w in teacher.values())
     print(json.dumps({k: out[k] for k in ("steady_line", "teacher_clicks")}))
     if a.json:

@@ -95,7 +95,7 @@ def speak(voice, stage, u, tokenizer, seed):
         f = data.whisper(u).float()[None].numpy()
         mel = voice.mel(tokenizer.run(None, {"feats": f, "feats_length": np.array([f.shape[2]], np.int32)})[0].flatten(), u["voice"])
     else:
-        t = voice.tokens(u["text"], seed=seed)
+        t = voice.tokens(u["text"], u["voice"], seed)
         if not t:
             return np.zeros(4800, np.float32), None
         mel = voice.mel(t, u["voice"])

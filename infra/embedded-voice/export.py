@@ -178,14 +178,17 @@ def session(path):
 
 
 def blank(state):
-    """codes that cannot occur (unit, pitch and position outside the tables in use) get empty rows: the files pack smaller"""
-    u, p, s = codes.split(torch.arange(6561))
-    never = (u >= len(codes.UNITS)) | (s > 1)
+    """codes and text tokens that cannot occur get empty rows: the files pack smaller"""
+    never = ~codes.POSSIBLE
+    silent = torch.ones(text_tokenizer.SIZE, dtype=torch.bool)
+    silent[text_tokenizer.Fast().encode("".join(text_tokenizer.SAID))] = False
     for k, v in state.items():
         if k in ("input_embedding.weight", "speech_embedding.weight", "llm_decoder.weight"):
             v[:6561][never] = 0
         if k == "llm_decoder.bias":
             v[:6561][never] = -60
+        if k == "llm.model.model.embed_tokens.weight":
+            v[silent] = 0
     return state
 
 
@@ -223,7 +226,7 @@ def main():
     ap = argparse.ArgumentParser()
     for x in ("tokenizer", "speaker", "lm", "flow", "hift", "text-folder", "out"):
         ap.add_argument("--" + x, required=True)
-    ap.add_argument("--voices", nargs="+", default=["af_heart", "am_michael", "zf_xiaoxiao", "zm_yunyang"])
+    ap.add_argument("--voices", nargs="+", default=text_tokenizer.VOICES)
     ap.add_argument("--top-p", type=float, default=0.5)
     ap.add_argument("--tau-r", type=float, default=1.0)
     ap.add_argument("--gain", type=float, default=0.0, help="decibel added to the vocoder's output")
@@ -243,6 +246,8 @@ def main():
         if levels:
             state = coarse(state, levels)
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+        if name == "lm":        # the unused output layer of the text model: the same tensor, stored once
+            state["llm.model.lm_head.weight"] = state["llm.model.model.embed_tokens.weight"]
         assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
         nano.write(state, os.path.join(a.out, "llm.pt" if name == "lm" else name + ".pt"), not a.stored)
         sizes[name] = sum(v.numel() for v in state.values())
@@ -269,7 +274,9 @@ def main():
         ref = net(f).numpy()
     got = session(path).run(None, {"input": f.numpy()})[0]
     print("speaker onnx cosine", float((got * ref).sum() / np.linalg.norm(got) / np.linalg.norm(ref)))
-    torch.save({v: {"embedding": s["embedding"][v][None].clone()} for v in a.voices}, os.path.join(a.out, "spk2info.pt"))
+    name = text_tokenizer.Fast().encode
+    torch.save({v: dict(embedding=s["embedding"][v][None].clone(), prompt_text=torch.tensor([name(f"[{v}]")], dtype=torch.int32)) for v in a.voices},
+               os.path.join(a.out, "spk2info.pt"))
     cfg = nano.CFG
     with open(os.path.join(a.out, "cosyvoice2.yaml"), "w") as f:
         f.write(YAML.format(h=cfg["lm"]["hidden_size"], chunk=cfg["chunk"], mix=cfg["mix_ratio"], f=cfg["flow"], v=cfg["hift"], top_p=a.top_p, tau_r=a.tau_r))

@@ -1,6 +1,6 @@
 """Runs all stages on one work folder; every stage resumes where it was when the command is given again.
 
-CPU:  python train_all.py --data DATA --work WORK --official COSYVOICE --matcha MATCHA
+CPU:  python train_all.py --data DATA --plans PLANS --work WORK --official COSYVOICE --matcha MATCHA
 GPU:  the same with --device cuda --batch-factor 8; the stages then run side by side
 """
 import argparse
@@ -12,8 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 STAGES = {                           # name -> script, arguments, steps, batch
     "speaker": ("train_speaker.py", [], 1500, 24),
     "tokenizer": ("train_tokenizer.py", [], 3000, 12),
-    "lm": ("train_lm.py", ["--lr", "1.8e-3"], 4000, 1600),
-    "flow": ("train_flow.py", ["--lr", "1.5e-3", "--cool", "0.95", "--warm", "300"], 16000, 450),
+    "lm": ("train_lm.py", ["--lr", "1.2e-3", "--cool", "0.9", "--splice", "0.15", "--drop", "0.08"], 14000, 2000),
+    "flow": ("train_flow.py", ["--lr", "1.5e-3", "--cool", "0.95", "--warm", "300", "--twice", "zh"], 38000, 450),
     "mels": ("make_mels.py", ["--flow", "{work}/flow.pt", "--speaker", "{work}/speaker.pt", "--out", "{work}/made.pt"], 0, 8),
     "f0": ("train_hift.py", ["--stage", "f0", "--lr", "2e-3", "--made", "{work}/made.pt"], 1500, 16),
     "spectral": ("train_hift.py", ["--stage", "spectral", "--made", "{work}/made.pt", "--own", "0.5"], 9000, 4),
@@ -24,7 +24,7 @@ CHAINS = [["speaker", "flow", "mels", "f0", "spectral", "gan"], ["tokenizer"], [
 
 def command(a, name):
     script, extra, steps, batch = STAGES[name]
-    folders = [os.path.join(a.data, "train")] + ([] if name == "lm" else [os.path.join(a.data, "speakers")])
+    folders = [os.path.join(a.data, "train")] + (a.plans if name == "lm" else [os.path.join(a.data, "speakers")])
     out = [sys.executable, os.path.join(HERE, script), "--data", *folders, "--work", a.work, "--threads", str(a.threads), "--batch", str(max(1, int(batch * a.batch_factor)))]
     if name != "mels":
         out += ["--device", a.device, "--steps", str(max(1, int(steps * a.steps_factor)))]
@@ -39,6 +39,7 @@ def run(a, name, env):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--data", required=True, help="packaged data (train/, speakers/, held/)")
+    ap.add_argument("--plans", nargs="*", default=[], help="folders of `teacher.py plans`, for the language model")
     ap.add_argument("--work", required=True)
     ap.add_argument("--official", required=True, help="checkout of the CosyVoice repository")
     ap.add_argument("--matcha", required=True, help="checkout of Matcha-TTS")

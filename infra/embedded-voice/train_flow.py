@@ -2,7 +2,8 @@
 
 The estimator is a field that pulls towards one mel (field.py), so what is learned is that mel of tokens, voice and prompt: L1, a little of it on the
 differences between neighbouring frames and bands, against blur. Codes begin every 40 ms, sounds anywhere: the mel to learn is moved in time to where the
-codes have each sound (codes.track), or every border would be learned as smeared. The encoder's 80 values need not be a mel. Random streaming or full masks, random prompts.
+codes have each sound (codes.track), or every border would be learned as smeared. The encoder's 80 values need not be a mel. Random streaming or full masks, random prompts;
+half of the streaming masks end the first block early, as the engine does for the first sound (gpu-node/schedule/flow-streams.ts).
 Towards the end the weights are put on the grid on which they are written (`--grid`), so that the loss sees the rounding.
 """
 import argparse
@@ -18,6 +19,27 @@ import data
 import field
 import loop
 import nano
+
+
+EARLY = 12      # tokens of such a first block
+
+
+class EarlyEnd:
+    """while `on`, streaming masks have an additional end: nothing before token EARLY sees what is behind it"""
+
+    def __init__(self):
+        from cosyvoice.transformer import upsample_encoder
+        from cosyvoice.utils import mask
+        self.on, self.plain = False, mask.add_optional_chunk_mask
+        upsample_encoder.add_optional_chunk_mask = mask.add_optional_chunk_mask = self.mask
+
+    def mask(self, *args):
+        out, size = self.plain(*args), args[5]
+        if self.on and size > 0:
+            e = EARLY * size // nano.CFG["chunk"]
+            out = out.expand(-1, out.shape[2], -1).clone()
+            out[:, :e, e:] = False
+        return out
 
 
 def predict(net, tok, n_tok, emb, streaming, cond=None):
@@ -74,7 +96,8 @@ class Batches:
         emb = torch.stack([self.emb[v] for _, _, v in items])
         judged = keep & (torch.arange(2 * n)[None] >= p[:, None])
         b = dict(tok=tok, n_tok=L, mel=mel, cond=cond, keep=keep, judge=judged, emb=emb + 0.02 * torch.randn_like(emb))
-        return dict({k: v.to(self.device) for k, v in b.items()}, streaming=self.rng.random() < 0.5)
+        streaming = self.rng.random() < 0.5
+        return dict({k: v.to(self.device) for k, v in b.items()}, streaming=streaming, early=streaming and self.rng.random() < 0.5)
 
     def __iter__(self):
         while True:
@@ -99,6 +122,7 @@ def main():
     ap.add_argument("--edges", type=float, default=0.2, help="weight of the differences between neighbours")
     ap.add_argument("--dropout", type=float, default=0.03, help="in place of the official 0.1: nothing is learned by heart at this size")
     ap.add_argument("--grid", type=int, default=2000, help="last steps, with weights on the grid")
+    ap.add_argument("--twice", nargs="*", default=[], help="languages whose sentences come twice a round")
     ap.add_argument("--half", action="store_true", help="bfloat16 products (a quarter faster on a processor that has them)")
     ap.add_argument("--levels", type=int, default=15, help="of the grid, to each side")
     a = ap.parse_args()
@@ -134,10 +158,14 @@ def main():
     if old is not None:
         net.load_state_dict(old["net"])
     net.to(a.device)
-    batches = lambda seed: iter(Batches(train, emb, a, seed))
+    often = train + [u for u in train if u["lang"] in a.twice]
+    batches = lambda seed: iter(Batches(often, emb, a, seed))
     params = [p for p in net.parameters() if p.requires_grad]
 
+    end = EarlyEnd()
+
     def losses(b):
+        end.on = b["early"]
         with torch.autocast(a.device.split(":")[0], torch.bfloat16, enabled=a.half):
             made = predict(net, b["tok"], b["n_tok"], b["emb"], b["streaming"], b["cond"])
         total, plain = distance(made, b["mel"], b["judge"], a.edges)
@@ -148,8 +176,10 @@ def main():
         for lang in ("en", "zh"):
             us = [u for u in dev if u["lang"] == lang][:24]
             d = Batches(us, emb, a, 0, crop=250, prompts=0)
-            rows = [losses(d.collate([d.piece(u) for u in us[i:i + 8]]))[1]["mel"] for i in range(0, len(us), 8)]
-            out[lang] = float(sum(rows)) / max(1, len(rows))
+            whole = [d.collate([d.piece(u) for u in us[i:i + 8]]) for i in range(0, len(us), 8)]
+            for name, how in (("", dict(streaming=False, early=False)), ("_early", dict(streaming=True, early=True))):
+                rows = [losses(b | how)[1]["mel"] for b in whole]
+                out[lang + name] = float(sum(rows)) / max(1, len(rows))
         return dict(mel=(out["en"] + out["zh"]) / 2, **out)
 
     def after(step):

@@ -41,6 +41,13 @@ describe('streaming with the bundled voice', () => {
     await expectNothingHeld();
   });
 
+  it('reads the same text in the rhythm of each fixed voice', async () => {
+    const read = async (name: string) => (await heardFrom(engine, { text: TEXT, voice: { kind: 'preset', name } })).tokens;
+    const [woman, man, again] = [await read('af_heart'), await read('am_michael'), await read('af_heart')];
+    expect(again).toEqual(woman);
+    expect(man).not.toEqual(woman);
+  });
+
   it('sends sound in pieces, and traces what it took', async () => {
     const speech = spokenBy(engine, { text: TEXT });
     const sizes: number[] = [];
