@@ -230,7 +230,7 @@ def main():
     ap.add_argument("--top-p", type=float, default=0.5)
     ap.add_argument("--tau-r", type=float, default=1.0)
     ap.add_argument("--gain", type=float, default=0.0, help="decibel added to the vocoder's output")
-    ap.add_argument("--levels", type=int, default=0, help="weights of the LM on a grid of so many levels to each side (63 or 127); 0: full half precision")
+    ap.add_argument("--levels", type=int, default=15, help="grid of the language model, as train_lm.py --levels had it; 0: full half precision")
     ap.add_argument("--flow-levels", type=int, default=15, help="the same for the flow, as train_flow.py --levels had it")
     ap.add_argument("--stored", action="store_true", help="no compression inside the .pt files")
     a = ap.parse_args()
