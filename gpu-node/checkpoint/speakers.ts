@@ -1,6 +1,7 @@
 /**
  * `spk2info.pt`: stored voices, a dictionary by name. Three forms have been published (cosyvoice/cli/frontend.py and the
- * Triton server's token2wav): prompt features of `add_zero_shot_spk`, a speaker vector alone ("SFT"; ours may have a `prompt_text` beside it, by which the language model knows the voice), and the server's own keys.
+ * Triton server's token2wav): prompt features of `add_zero_shot_spk`, a speaker vector alone ("SFT"), and the server's own
+ * keys. Beside a vector alone the bundled voice has a `prompt_text`, by which its language model knows who speaks.
  */
 import { closeSync } from 'node:fs';
 import { CosyError } from '../../shared/errors/index.ts';

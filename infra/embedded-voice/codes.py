@@ -1,7 +1,8 @@
 """Structured speech codes: what the 8 ternary digits of a code mean for the nano voice.
 
 digits 0-4: sound unit (UNITS, up to 243), digits 5-6: pitch relative to the voice's mean (9 levels), digit 7: 0 = first token of the unit,
-1 = later token. A token without pitch repeats the level before it, a pause has the middle one. Training targets come from the teacher's durations and F0; the speech tokenizer learns to find the same codes in audio.
+1 = later token. A token without pitch repeats the level before it, a pause has the middle one. Training targets
+come from the teacher's durations and F0; the speech tokenizer learns to find the same codes in audio.
 """
 import numpy as np
 import torch
