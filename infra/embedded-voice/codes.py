@@ -151,7 +151,8 @@ def split(code):
     return code % N_UNIT, code // N_UNIT % N_PITCH, code // (N_UNIT * N_PITCH)
 
 
-POSSIBLE = (lambda u, p, s: (u < len(UNITS)) & (s < 2))(*split(torch.arange(6561)))     # [6561] bool; the other codes are never used
+_unit, _, _pos = split(torch.arange(6561))
+POSSIBLE = (_unit < len(UNITS)) & (_pos < 2)     # [6561] bool; the other codes are never used
 
 
 class Shared(torch.nn.Module):

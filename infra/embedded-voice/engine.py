@@ -22,12 +22,12 @@ import torch
 
 import data
 from evaluate import Judge, distance, longest_pause, norm_en, norm_zh
+from text_tokenizer import VOICES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-VOICES = ["af_heart", "am_michael", "zf_xiaoxiao", "zm_yunyang"]
 KINDS = dict(held=("held", []), stream=("held", ["--stream"]), many=("many", []), other=("other", []), mixed=("mixed", []))
-OTHER = dict(af_heart="zf_xiaoxiao", am_michael="zm_yunyang", zf_xiaoxiao="af_heart", zm_yunyang="am_michael")      # same sex, other language
-NEIGHBOUR = dict(af_heart="am_michael", am_michael="af_heart", zf_xiaoxiao="zm_yunyang", zm_yunyang="zf_xiaoxiao")  # same language, other sex
+OTHER = {v: VOICES[i ^ 2] for i, v in enumerate(VOICES)}            # same sex, other language
+NEIGHBOUR = {v: VOICES[i ^ 1] for i, v in enumerate(VOICES)}        # same language, other sex
 
 
 def language(text):
@@ -51,6 +51,12 @@ def compared(kind, text, heard):
         x, y = ([c for c in z if not c.isascii()] if language(text) == "zh" else z for z in (x, y))
         return missing(x, y), len(x)
     return distance(x, y), len(x)
+
+
+def rate(pairs):
+    """(wrong, of) of each sentence -> of all of them"""
+    wrong, of = (sum(x) for x in zip(*pairs))
+    return dict(error=round(100 * wrong / of, 1), of=of)
 
 
 def missing(x, y):
@@ -85,16 +91,21 @@ def spoken(a, kind, voice, lines, how):
     if len(glob.glob(folder + "/*.wav")) != len(lines) or not os.path.exists(log + ".log"):
         with open(log + ".txt", "w", encoding="utf8") as f:
             f.write("\n".join(lines) + "\n")
-        run = subprocess.run([a.node, "gpu-node/cli/main.ts", "speak", "--model", os.path.abspath(a.model), "--cache", os.path.abspath(a.cache), "--threads", str(a.threads),
-                              "--lines", os.path.abspath(log + ".txt"), "--out-dir", os.path.abspath(folder), "--seed", str(a.seed), *how, *a.more],
-                             cwd=a.repo, capture_output=True, text=True)
-        if run.returncode:
-            raise SystemExit(run.stderr[-2000:])
+        told = cosyvoice(a, "--threads", str(a.threads), "--lines", os.path.abspath(log + ".txt"), "--out-dir", os.path.abspath(folder), "--seed", str(a.seed), *how, *a.more)
         with open(log + ".log", "w") as f:
-            f.write(run.stderr + run.stdout)
+            f.write(told)
     with open(log + ".log") as f:
         factors = [float(b) / float(s) for s, b in re.findall(r"([\d.]+) s of speech in ([\d.]+) s", f.read())]
     return [read(p) for p in sorted(glob.glob(folder + "/*.wav"))], factors
+
+
+def cosyvoice(a, *how):
+    """runs `cosyvoice speak` -> what it printed"""
+    run = subprocess.run([a.node, "gpu-node/cli/main.ts", "speak", "--model", os.path.abspath(a.model), "--cache", os.path.abspath(a.cache), *how],
+                         cwd=a.repo, capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(run.stderr[-2000:])
+    return run.stderr + run.stdout
 
 
 def read(path):
@@ -195,14 +206,11 @@ def imitate(a, judges, most=6):
         lang, ref = language(said), read(clip[:-len("prompt.wav")] + "ref.wav")
         lines = [s for v in VOICES for s in sentences("held")[v] if language(s) == lang and s != said][:most]
         wavs, _ = spoken(a, "imitate", name, lines, ["--prompt-audio", os.path.abspath(clip), "--prompt-text", said])
-        wrong, of = 0, 0
-        for w, text in zip(wavs, lines):
-            bad, all_of = compared("imitate", text, judges.hear(w, lang))
-            wrong, of = wrong + bad, of + all_of
+        heard = [compared("imitate", text, judges.hear(w, lang)) for w, text in zip(wavs, lines)]
         fixed = {v: float(np.mean([judges.alike(w, ref) for w in speak(a, "held", v)[0][:3]])) for v in VOICES}
         near = max(fixed, key=fixed.get)
         out[name] = dict(alike=round(float(np.mean([judges.alike(w, ref) for w in wavs])), 3), clip=round(judges.alike(read(clip), ref), 3), nearest={near: round(fixed[near], 3)},
-                         error=round(100 * wrong / of, 1), of=of)
+                         **rate(heard))
         print("imitate", name, out[name], flush=True)
     return out
 
@@ -216,18 +224,17 @@ def convert(a, teacher, judges, most=5):
         own = next(w for (v, _), w in teacher.items() if v == voice)
         folder = os.path.join(a.out, "convert", voice)
         os.makedirs(folder, exist_ok=True)
-        wrong, of, alike, was = 0, 0, [], []
+        heard, alike, was = [], [], []
         for i, text in enumerate(lines):
             path, done = (os.path.abspath(os.path.join(folder, f"{i}.{x}.wav")) for x in ("source", "done"))
             sf.write(path, teacher[source, text], data.SR)
-            subprocess.run([a.node, "gpu-node/cli/main.ts", "speak", "--model", os.path.abspath(a.model), "--cache", os.path.abspath(a.cache), "--source-audio", path,
-                            "--voice", voice, "-o", done], cwd=a.repo, capture_output=True, check=True)
+            if not os.path.exists(done):
+                cosyvoice(a, "--source-audio", path, "--voice", voice, "-o", done)
             w = read(done)
-            bad, all_of = compared("convert", text, judges.hear(w, language(text)))
-            wrong, of = wrong + bad, of + all_of
+            heard.append(compared("convert", text, judges.hear(w, language(text))))
             alike.append(judges.alike(w, own))
             was.append(judges.alike(w, teacher[source, text]))
-        out[voice] = dict(source=source, error=round(100 * wrong / of, 1), of=of, alike=round(float(np.mean(alike)), 3), source_alike=round(float(np.mean(was)), 3))
+        out[voice] = dict(source=source, **rate(heard), alike=round(float(np.mean(alike)), 3), source_alike=round(float(np.mean(was)), 3))
         print("convert", voice, out[voice], flush=True)
     return out
 
@@ -237,7 +244,7 @@ def summary(rows):
     out = dict(sentences=len(rows), rtf=round(sum(r["rtf"] * r["seconds"] for r in rows) / sum(r["seconds"] for r in rows), 3), odd=sum(r["odd"] for r in rows),
                clicks=sum(r["clicks"] for r in rows), level=mean("level"))
     if "of" in rows[0]:
-        out |= dict(error=round(100 * sum(r["wrong"] for r in rows) / sum(r["of"] for r in rows), 1), of=sum(r["of"] for r in rows), right=sum(not r["wrong"] for r in rows),
+        out |= rate((r["wrong"], r["of"]) for r in rows) | dict(right=sum(not r["wrong"] for r in rows),
                     alike=mean("alike"), pitch=mean("pitch"), ratio=mean("ratio"))
     return out
 

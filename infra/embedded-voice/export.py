@@ -274,8 +274,8 @@ def main():
         ref = net(f).numpy()
     got = session(path).run(None, {"input": f.numpy()})[0]
     print("speaker onnx cosine", float((got * ref).sum() / np.linalg.norm(got) / np.linalg.norm(ref)))
-    name = text_tokenizer.Fast().encode
-    torch.save({v: dict(embedding=s["embedding"][v][None].clone(), prompt_text=torch.tensor([name(f"[{v}]")], dtype=torch.int32)) for v in a.voices},
+    ids = text_tokenizer.Fast().ids
+    torch.save({v: dict(embedding=s["embedding"][v][None].clone(), prompt_text=torch.tensor([[ids[text_tokenizer.VOICE_TOKENS[v]]]], dtype=torch.int32)) for v in a.voices},
                os.path.join(a.out, "spk2info.pt"))
     cfg = nano.CFG
     with open(os.path.join(a.out, "cosyvoice2.yaml"), "w") as f:

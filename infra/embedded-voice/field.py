@@ -76,8 +76,9 @@ def masked(module, name, scale=0.0, fixed=0.0):
     return only
 
 
-def grids(net, small=16000):
-    """adds a Grid to every matrix that export.py packs -> function that sets the levels (small ones keep 63: they weigh little)"""
+def grids(net, a, small=16000):
+    """adds a Grid to every matrix that export.py packs -> after(step) of loop.train, which switches a.levels on for the last a.grid steps (small ones
+    keep 63: they weigh little)"""
     out = []
     for m in list(net.modules()):
         w = getattr(m, "weight", None)
@@ -86,10 +87,11 @@ def grids(net, small=16000):
             out.append((g, w.numel() < small))
             parametrize.register_parametrization(m, "weight", g, unsafe=True)
 
-    def switch(levels):
+    def after(step):
+        levels = a.levels if step >= a.steps - a.grid else 0
         for g, few in out:
             g.levels = max(levels, 63) if few and levels else levels
-    return switch
+    return after
 
 
 def quick(est):

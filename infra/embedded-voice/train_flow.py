@@ -154,7 +154,7 @@ def main():
             net.encoder_proj.bias.add_(field.REST)
             for p in (*net.encoder_proj.parameters(), *net.spk_embed_affine_layer.parameters()):
                 p.mul_(0.4)
-    levels = field.grids(net)
+    after = field.grids(net, a)
     if old is not None:
         net.load_state_dict(old["net"])
     net.to(a.device)
@@ -182,8 +182,6 @@ def main():
                 out[lang + name] = float(sum(rows)) / max(1, len(rows))
         return dict(mel=(out["en"] + out["zh"]) / 2, **out)
 
-    def after(step):
-        levels(a.levels if step >= a.steps - a.grid else 0)
     loop.train(a, "flow", "flow.pt", net, params, batches, losses, lambda: nano.write(nano.whole(codes.plain_state(net)), os.path.join(a.work, "flow.pt")), measure, old, after=after)
 
 
