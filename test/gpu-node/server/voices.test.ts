@@ -28,7 +28,7 @@ describe('a node', () => {
   const enrol = (audio: Uint8Array, transcript = WORDS, tenant = 'anna') => ask('POST', '/v1/voices', writeEnvelope({ tenant, transcript }, audio));
   const codeOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code;
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
-  const speakWith = (key: string, bytes?: Uint8Array, tenant = 'anna') => heardFrom(engine, { text: 'Yes.', tenant, voice: { kind: 'prompt', key, ...(bytes && { bytes: base64(bytes) }) } });
+  const speakWith = (key: string, bytes?: Uint8Array, tenant = 'anna') => heardFrom(engine, { text: 'The lake is calm today.', tenant, voice: { kind: 'prompt', key, ...(bytes && { bytes: base64(bytes) }) } });
 
   it('makes a prompt that any node of its model can speak with, and says what it heard', async () => {
     const response = await enrol(clip());
@@ -52,7 +52,7 @@ describe('a node', () => {
     const { value, bytes } = readEnvelope(new Uint8Array(await (await enrol(clip(0.9))).arrayBuffer()), enrolledSchema);
     const stored = await speakWith(value.key, bytes);
     await engine.forgetVoice(value.key);
-    const direct = await heardFrom(engine, { text: 'Yes.', tenant: 'anna', voice: { kind: 'clip', audio: base64(clip(0.9)), transcript: WORDS } });
+    const direct = await heardFrom(engine, { text: 'The lake is calm today.', tenant: 'anna', voice: { kind: 'clip', audio: base64(clip(0.9)), transcript: WORDS } });
     expect(direct.samples).toEqual(stored.samples);
   });
 
