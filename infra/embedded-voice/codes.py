@@ -1,8 +1,9 @@
 """Structured speech codes: what the 8 ternary digits of a code mean for the nano voice.
 
 digits 0-4: sound unit (UNITS, up to 243), digits 5-6: pitch relative to the voice's mean (9 levels), digit 7: 0 = first token of the unit,
-1 = later token. A token without pitch repeats the level before it, a pause has the middle one. Training targets
-come from the teacher's durations and F0; the speech tokenizer learns to find the same codes in audio.
+1 = later token, 2 = first token of a unit that begins in the token's middle, so that borders lie on whole frames of the mel. A token without
+pitch repeats the level before it, a pause has the middle one. Training targets come from the teacher's durations and F0; the speech tokenizer
+learns to find the same codes in audio.
 """
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ UNITS = ["_"] + list("AIOQSTWYᵊabcdefhijklmnopqrstuvwxyzɑɐɒæɔɕçðʤəɚ
 ID = {u: i for i, u in enumerate(UNITS)}
 TONES, STRESS, SKIP = "↓↗↘→", "ˈˌ", "ː\u0303ʲ"
 N_UNIT, N_PITCH, N_POS = 243, 9, 3
+FIRST, LATER, LATE = 0, 1, 2
 REST = N_PITCH // 2     # pitch level of a pause
 STEP = 0.12     # width of a pitch level in log F0: nine reach two standard deviations of the teacher's liveliest voice to each side
 assert len(UNITS) <= N_UNIT
@@ -48,20 +50,22 @@ def units(syms, dur):
     return out
 
 
-def spread(lengths, n, least):
-    """whole numbers of tokens per unit: boundaries as near as possible to the real ones, every unit at least `least`"""
-    ends = np.cumsum(lengths) / 1.6
-    m = len(lengths)
-    need = np.concatenate([np.cumsum(least[::-1])[::-1][1:], [0]])     # tokens the later units need
-    out, at = [], 0
-    for i in range(m):
-        e = int(round(ends[i])) if i < m - 1 else n
-        e = max(e, at + least[i])
-        e = min(e, n - need[i])
-        if e < at + least[i]:
+def begins(lengths, least, n):
+    """Frame of the codes (20 ms, two a token) in which each unit begins, None for a short pause that gets no token; None if there are more units than tokens.
+    lengths: of the units in frames; least: tokens a unit needs (0 or 1). Each is as near to its place in the audio as a token of its own allows."""
+    real = np.concatenate([[0], np.cumsum(lengths)])
+    need = np.cumsum(least[::-1])[::-1]         # tokens that this unit and those after it need
+    out, last = [], -1
+    for i, must in enumerate(least):
+        at = int(round(real[i]))
+        if not must and int(round(real[i + 1])) // 2 <= max(at // 2, last + 1):
+            out.append(None)
+            continue
+        at = min(max(at, 2 * (last + 1)), 2 * int(n - need[i]) + 1)
+        if at // 2 <= last:
             return None
-        out.append(e - at)
-        at = e
+        out.append(at)
+        last = at // 2
     return out
 
 
@@ -72,63 +76,45 @@ def voiced(f):
     return f > (max(45.0, 0.55 * float(np.median(high))) if len(high) else 45.0)
 
 
-def borders(u, counts):
-    """units and their tokens -> ends of the units in the audio and in the codes, both in mel frames (20 ms) from 0. A pause without tokens belongs to the unit before it"""
-    heard, coded = [0.0], [0.0]
-    for (_, d, _), m in zip(u, counts):
-        if m == 0:
-            heard[-1] += d * 1.25
-        else:
-            heard.append(heard[-1] + d * 1.25)
-            coded.append(coded[-1] + 2.0 * m)
-    return np.array(heard), np.array(coded)
-
-
 def track(x, n):
-    """manifest entry -> per token: unit, first/later, symbol index, mean log F0 (NaN where nothing is voiced); then per mel frame of the codes the frame of
-    the audio that belongs there: codes begin every 40 ms, sounds anywhere. None if too dense"""
+    """manifest entry -> per token: unit, position, symbol index, mean log F0 (NaN where nothing is voiced); then per mel frame of the codes the frame of
+    the audio that belongs there. None if too dense"""
     u = units(x["syms"], x["dur"])
-    least = [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)]
-    cnt = spread([d for _, d, _ in u], n, least)
-    if cnt is None:
+    lengths = np.array([d for _, d, _ in u]) * 1.25
+    at = begins(lengths, [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)], n)
+    if at is None:
         return None
-    unit, pos, sym = [], [], []
-    for (c, _, k), m in zip(u, cnt):
-        unit += [ID[c]] * m
-        pos += ([0] + [1] * (m - 1)) if m else []
+    said = [(ID[c], k, f, h) for (c, _, k), f, h in zip(u, at, np.concatenate([[0], np.cumsum(lengths)])) if f is not None]
+    coded, heard = np.array([f for _, _, f, _ in said] + [2 * n]), np.array([h for *_, h in said] + [lengths.sum()])
+    unit, pos, sym, start = [], [], [], np.arange(n + 1) * 2
+    for (c, k, f, _), end in zip(said, coded[1:]):
+        m = int(end) // 2 - f // 2
+        unit += [c] * m
+        pos += [LATE if f % 2 else FIRST] + [LATER] * (m - 1)
         sym += [k] * m
-    heard, coded = borders(u, cnt)
+        start[f // 2] = f
     f = np.array(x["f0"], np.float32)
     f[~voiced(f)] = 0
     lf = np.full(n, np.nan, np.float32)
-    edge = np.interp(2.0 * np.arange(n + 1), coded, heard) * 1.6
+    edge = np.interp(start, coded, heard) * 1.6
     for t in range(n):
         a = f[int(edge[t]): max(int(np.ceil(edge[t + 1])), int(edge[t]) + 1)]
         a = a[a > 0]
         if len(a):
             lf[t] = np.log(a).mean()
-    warp = np.clip(np.interp(np.arange(2 * n) + 0.5, coded, heard) - 0.5, 0, 2 * n - 1)
+    warp = np.clip(np.round(np.interp(np.arange(2 * n) + 0.5, coded, heard) - 0.5), 0, 2 * n - 1)
     return (torch.tensor(unit, dtype=torch.int16), torch.tensor(pos, dtype=torch.int16), torch.tensor(sym, dtype=torch.int16),
-            torch.tensor(lf, dtype=torch.float32), torch.tensor(warp, dtype=torch.float32))
-
-
-def at(mel, where):
-    """mel [80, F] read at frame positions `where` [G] -> [80, G], between neighbours in proportion"""
-    low = where.floor().long().clamp(0, mel.shape[1] - 1)
-    high = (low + 1).clamp(max=mel.shape[1] - 1)
-    part = (where - low).to(mel)
-    return mel[:, low] * (1 - part) + mel[:, high] * part
+            torch.tensor(lf, dtype=torch.float32), torch.tensor(warp, dtype=torch.int16))
 
 
 def to_codes(mel, warp):
-    """mel of the audio -> the same sounds where the codes have them"""
-    return at(mel.float(), warp)
+    """mel of the audio [80, F] -> the same sounds where the codes have them. Whole frames: what lies between two neighbours is a blur, and is heard"""
+    return mel[:, warp.long()]
 
 
 def to_audio(mel, warp):
     """mel of the codes -> the same sounds where the audio has them"""
-    back = np.interp(np.arange(len(warp)), warp.numpy(), np.arange(len(warp)))
-    return at(mel.float(), torch.tensor(back, dtype=torch.float32))
+    return mel[:, torch.tensor(np.interp(np.arange(len(warp)), warp.numpy(), np.arange(len(warp))).round(), dtype=torch.long)]
 
 
 def pitch_levels(unit, lf, mean):
@@ -151,8 +137,7 @@ def split(code):
     return code % N_UNIT, code // N_UNIT % N_PITCH, code // (N_UNIT * N_PITCH)
 
 
-_unit, _, _pos = split(torch.arange(6561))
-POSSIBLE = (_unit < len(UNITS)) & (_pos < 2)     # [6561] bool; the other codes are never used
+POSSIBLE = split(torch.arange(6561))[0] < len(UNITS)     # [6561] bool; the other codes are never used
 
 
 class Shared(torch.nn.Module):

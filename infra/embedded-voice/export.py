@@ -40,7 +40,7 @@ llm: !new:cosyvoice.llm.llm.Qwen2LM
     sampling: !name:cosyvoice.utils.common.ras_sampling
         top_p: {top_p}
         top_k: 25
-        win_size: 10
+        win_size: 25
         tau_r: {tau_r}
 
 flow: !new:cosyvoice.flow.flow.CausalMaskedDiffWithXvec

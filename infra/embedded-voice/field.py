@@ -15,7 +15,6 @@ PULL = 5.0
 REST = 6.0              # x is centred about -6, the middle of a mel
 SMALL, LARGE = 2.0 ** -6, 256.0     # gain of x before the last LayerNorm, and the constants that hold it
 LIFT = 30.0             # the last Mish sees 5 (x + 6) + 30
-HALF = 2                # the mid transformers' inner layers use 1 / HALF of their width
 
 
 class Only(nn.Module):
@@ -123,13 +122,8 @@ def build(est):
     masked(down, "weight").scale[:, free] = 1
     for res, transformers in est.mid_blocks:
         for t in transformers:
-            inner = t.ff.net[0].proj
-            used = inner.weight.shape[0] // HALF
             t.ff.net[2].weight.data *= 0.3
             t.attn1.to_out[0].weight.data *= 0.3
-            masked(inner, "weight").scale[:used] = 1
-            masked(inner, "bias").scale[:used] = 1
-            masked(t.ff.net[2], "weight").scale[:, :used] = 1
     blind = torch.cat([torch.ones(c), torch.zeros(N), torch.ones(c - N)]).view(1, -1, 1)     # [stage before, skip]
     masked(up.block1.block[0], "weight").scale[:] = blind
     for layer in (up.block2.block[0], up.block2.block[2]):

@@ -25,7 +25,7 @@ def main():
     utts = codes.assign(utts, data.f0_stats(utts))[::a.every]
     utts.sort(key=lambda u: len(u["speech"]))
     emb = torch.load(a.speaker, map_location="cpu", weights_only=False)["embedding"]
-    net, out, off = train_flow.load_short(a.flow), {}, 0.0
+    net, out, off = train_flow.load(a.flow), {}, 0.0
     with torch.inference_mode():
         for i in range(0, len(utts), a.batch):
             us = utts[i:i + a.batch]

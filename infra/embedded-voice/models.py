@@ -34,7 +34,7 @@ class Tokenizer(nn.Module):
         self.norm = nn.LayerNorm(c)
         self.unit = nn.Linear(c, len(codes.UNITS))
         self.pitch = nn.Linear(c, codes.N_PITCH)
-        self.pos = nn.Linear(c, 2)
+        self.pos = nn.Linear(c, codes.N_POS)
 
     def forward(self, feats):
         x = F.gelu(self.conv1(feats))

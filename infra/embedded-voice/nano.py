@@ -8,7 +8,7 @@ import torch
 CFG = dict(
     lm=dict(hidden_size=192, intermediate_size=640, num_hidden_layers=5, num_attention_heads=3, num_key_value_heads=1),
     mix_ratio=[5, 5],
-    flow=dict(hidden=128, heads=4, ffn=256, blocks=2, up=2, channels=192, n_blocks=1, mid=1, dheads=4, dhead=16, cfg_train=0.0, cfg=0.0, sigma=0.0),
+    flow=dict(hidden=128, heads=4, ffn=256, blocks=2, channels=192, n_blocks=1, mid=1, dheads=4, dhead=16, cfg_train=0.0, cfg=0.0, sigma=0.0),
     hift=dict(base=128, cond=128),
     chunk=25,
 )
@@ -47,17 +47,6 @@ def make_flow(cfg=CFG):
         sigma_min=f["sigma"], solver="euler", t_scheduler="cosine", training_cfg_rate=f["cfg_train"], inference_cfg_rate=f["cfg"], reg_loss_type="l1")))
     return CausalMaskedDiffWithXvec(input_size=f["hidden"], output_size=80, spk_embed_dim=192, output_type="mel", vocab_size=6561,
                                     input_frame_rate=25, only_mask_loss=True, token_mel_ratio=2, pre_lookahead_len=3, encoder=enc, decoder=cfm)
-
-
-def short(net, cfg=CFG):
-    """the flow with only the upper encoder blocks that this voice uses (the official class always has four): for training and for mels in bulk"""
-    net.encoder.up_encoders = net.encoder.up_encoders[:cfg["flow"]["up"]]
-    return net
-
-
-def whole(state, cfg=CFG):
-    """the official set of tensors: what a short() flow lacks is zero, and a block of zeros adds nothing"""
-    return {k: state.get(k, torch.zeros_like(v)) for k, v in make_flow(cfg).state_dict().items()}
 
 
 def lm_config(vocab, cfg=CFG):

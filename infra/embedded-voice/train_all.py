@@ -11,12 +11,12 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 STAGES = {                           # name -> script, arguments, steps, batch
     "speaker": ("train_speaker.py", [], 1500, 24),
-    "tokenizer": ("train_tokenizer.py", [], 3000, 12),
-    "lm": ("train_lm.py", ["--lr", "1.2e-3", "--cool", "0.9", "--splice", "0.15", "--drop", "0.08"], 14000, 2000),
-    "flow": ("train_flow.py", ["--lr", "1.5e-3", "--cool", "0.95", "--warm", "300", "--twice", "zh"], 38000, 450),
+    "tokenizer": ("train_tokenizer.py", [], 5500, 12),
+    "lm": ("train_lm.py", ["--lr", "1.2e-3", "--cool", "0.9", "--splice", "0.15", "--drop", "0.08"], 20000, 2000),
+    "flow": ("train_flow.py", ["--lr", "1.5e-3", "--cool", "0.95", "--warm", "300", "--twice", "zh"], 60000, 450),
     "mels": ("make_mels.py", ["--flow", "{work}/flow.pt", "--speaker", "{work}/speaker.pt", "--out", "{work}/made.pt"], 0, 8),
     "f0": ("train_hift.py", ["--stage", "f0", "--lr", "2e-3", "--made", "{work}/made.pt"], 1500, 16),
-    "spectral": ("train_hift.py", ["--stage", "spectral", "--made", "{work}/made.pt", "--own", "0.5"], 9000, 4),
+    "spectral": ("train_hift.py", ["--stage", "spectral", "--made", "{work}/made.pt", "--own", "0.5"], 13000, 4),
     "gan": ("train_hift.py", ["--stage", "gan", "--lr", "2e-4", "--made", "{work}/made.pt", "--own", "0.5"], 3000, 4),
 }
 CHAINS = [["speaker", "flow", "mels", "f0", "spectral", "gan"], ["tokenizer"], ["lm"]]

@@ -61,11 +61,11 @@ def distance(made, mel, keep, edges):
     return plain + edges * steps / size, plain
 
 
-def load_short(path, cfg=nano.CFG):
+def load(path, cfg=nano.CFG):
     """a written flow.pt as a network for predict()"""
-    net = nano.short(nano.make_flow(cfg).float().eval())
+    net = nano.make_flow(cfg).float().eval()
     state = torch.load(path, map_location="cpu", weights_only=True)
-    net.load_state_dict({k: state[k].float() if state[k].is_floating_point() else state[k] for k in net.state_dict()})
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return net
 
 
@@ -136,7 +136,7 @@ def main():
     random.Random(a.seed).shuffle(utts)
     is_dev = lambda u: zlib.crc32(u["id"].encode()) % 80 == 0       # the same ones however much data there is
     dev, train = [u for u in utts if is_dev(u)], [u for u in utts if not is_dev(u)]
-    net = nano.short(nano.make_flow().float().train())
+    net = nano.make_flow().float().train()
     for m in net.modules():
         if isinstance(m, torch.nn.Dropout):
             m.p = a.dropout
@@ -182,7 +182,7 @@ def main():
                 out[lang + name] = float(sum(rows)) / max(1, len(rows))
         return dict(mel=(out["en"] + out["zh"]) / 2, **out)
 
-    loop.train(a, "flow", "flow.pt", net, params, batches, losses, lambda: nano.write(nano.whole(codes.plain_state(net)), os.path.join(a.work, "flow.pt")), measure, old, after=after)
+    loop.train(a, "flow", "flow.pt", net, params, batches, losses, lambda: nano.write(codes.plain_state(net), os.path.join(a.work, "flow.pt")), measure, old, after=after)
 
 
 if __name__ == "__main__":
