@@ -50,10 +50,10 @@ def units(syms, dur):
     return out
 
 
-def begins(lengths, least, n):
+def begins(real, least, n):
     """Frame of the codes (20 ms, two a token) in which each unit begins, None for a short pause that gets no token; None if there are more units than tokens.
-    lengths: of the units in frames; least: tokens a unit needs (0 or 1). Each is as near to its place in the audio as a token of its own allows."""
-    real = np.concatenate([[0], np.cumsum(lengths)])
+    real: the frames of the audio where they begin, and where the last one ends; least: tokens a unit needs (0 or 1). Each is as near to its place in the
+    audio as a token of its own allows."""
     need = np.cumsum(least[::-1])[::-1]         # tokens that this unit and those after it need
     out, last = [], -1
     for i, must in enumerate(least):
@@ -80,12 +80,12 @@ def track(x, n):
     """manifest entry -> per token: unit, position, symbol index, mean log F0 (NaN where nothing is voiced); then per mel frame of the codes the frame of
     the audio that belongs there. None if too dense"""
     u = units(x["syms"], x["dur"])
-    lengths = np.array([d for _, d, _ in u]) * 1.25
-    at = begins(lengths, [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)], n)
+    real = np.concatenate([[0], np.cumsum([d for _, d, _ in u]) * 1.25])
+    at = begins(real, [0 if c == "_" and 0 < i < len(u) - 1 and d < 3 else 1 for i, (c, d, _) in enumerate(u)], n)
     if at is None:
         return None
-    said = [(ID[c], k, f, h) for (c, _, k), f, h in zip(u, at, np.concatenate([[0], np.cumsum(lengths)])) if f is not None]
-    coded, heard = np.array([f for _, _, f, _ in said] + [2 * n]), np.array([h for *_, h in said] + [lengths.sum()])
+    said = [(ID[c], k, f, h) for (c, _, k), f, h in zip(u, at, real) if f is not None]
+    coded, heard = np.array([f for _, _, f, _ in said] + [2 * n]), np.array([h for *_, h in said] + [real[-1]])
     unit, pos, sym, start = [], [], [], np.arange(n + 1) * 2
     for (c, k, f, _), end in zip(said, coded[1:]):
         m = int(end) // 2 - f // 2
