@@ -111,6 +111,13 @@ def pitch_match(voice, mel, f0):
     return float(np.corrcoef(np.log(p[: len(f0)][ok]), np.log(f0[ok]))[0, 1]) if ok.sum() > 20 else None
 
 
+def pitches(model):
+    """voice -> mean log F0 that its pitch levels are measured from: of the folder, or of the bundled voice"""
+    own = os.path.join(model, "pitch.json")
+    with open(own if os.path.exists(own) else os.path.join(os.path.dirname(os.path.abspath(__file__)), "pitch.json")) as f:
+        return json.load(f)
+
+
 def mean(xs):
     xs = [x for x in xs if x is not None]
     return round(float(np.mean(xs)), 3) if xs else None
@@ -135,7 +142,7 @@ def main():
     import soundfile as sf
     from infer import Voice
     torch.set_num_threads(a.threads)
-    utts = codes.assign([data.features(x, w) for x, w in data.utterances(a.held)], json.load(open(os.path.join(a.model, "pitch.json"))))
+    utts = codes.assign([data.features(x, w) for x, w in data.utterances(a.held)], pitches(a.model))
     voice, judge, tok = Voice(a.model, a.threads, a.temperature, a.guidance), Judge(a.whisper, a.threads, a.similarity), None
     if "tokenizer" in a.stages:
         import onnxruntime as ort

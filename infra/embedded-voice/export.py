@@ -222,10 +222,63 @@ def louder(state, decibel):
     return state
 
 
+def checkpoint(a, name):
+    """the trained file of language model, flow or vocoder -> llm.pt, flow.pt or hift.pt"""
+    state = blank({k: v.clone() for k, v in torch.load(getattr(a, name), map_location="cpu", weights_only=True).items()})
+    if name == "hift":
+        state = whole(louder(state, a.gain))
+    levels = dict(lm=a.levels, flow=a.flow_levels, hift=0)[name]
+    if levels:
+        state = coarse(state, levels)
+    state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    if name == "lm":        # the unused output layer of the text model: the same tensor, stored once
+        state["llm.model.lm_head.weight"] = state["llm.model.model.embed_tokens.weight"]
+    assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
+    nano.write(state, os.path.join(a.out, "llm.pt" if name == "lm" else name + ".pt"), not a.stored)
+    print(name, sum(v.numel() for v in state.values()), "parameters")
+
+
+def tokenizer(a):
+    """-> speech_tokenizer_v2.onnx, and pitch.json, the mean log F0 of each voice that its pitch levels are measured from"""
+    c = torch.load(a.tokenizer, map_location="cpu", weights_only=False)
+    t = Tokenizer()
+    t.load_state_dict(c["state"]); t.eval()
+    path = os.path.join(a.out, "speech_tokenizer_v2.onnx")
+    graph(TokenizerOnnx(t).eval(), (torch.randn(1, 128, 400), torch.tensor([400], dtype=torch.int32)), path,
+          input_names=["feats", "feats_length"], output_names=["indices"], dynamic_axes={"feats": {2: "T"}, "indices": {1: "N"}})
+    x = torch.randn(1, 128, 637)
+    with torch.no_grad():
+        ref = TokenizerOnnx(t).eval()(x, torch.tensor([637], dtype=torch.int32)).numpy()
+    got = session(path).run(None, {"feats": x.numpy(), "feats_length": np.array([637], np.int32)})[0]
+    print("tokenizer", nano.count(t), "parameters; onnx", got.shape, got.dtype, "equal", (got == ref).mean())
+    with open(os.path.join(a.out, "pitch.json"), "w") as f:
+        json.dump({v: m for v, m in c["stats"].items() if v in a.voices}, f)
+
+
+def speaker(a):
+    """-> campplus.onnx and the voices in spk2info.pt"""
+    s = torch.load(a.speaker, map_location="cpu", weights_only=False)
+    net = Speaker(n_voices=len(s["voices"]))
+    net.load_state_dict(s["state"]); net.eval()
+    path = os.path.join(a.out, "campplus.onnx")
+    graph(SpeakerOnnx(net).eval(), (torch.randn(1, 200, 80),), path, input_names=["input"], output_names=["output"], dynamic_axes={"input": {1: "T"}})
+    f = torch.randn(1, 333, 80)
+    with torch.no_grad():
+        ref = net(f).numpy()
+    got = session(path).run(None, {"input": f.numpy()})[0]
+    print("speaker", sum(p.numel() for n, p in net.named_parameters() if not n.startswith("cls")), "parameters; onnx cosine",
+          float((got * ref).sum() / np.linalg.norm(got) / np.linalg.norm(ref)))
+    ids = text_tokenizer.Fast().ids
+    torch.save({v: dict(embedding=s["embedding"][v][None].clone(), prompt_text=torch.tensor([[ids[text_tokenizer.VOICE_TOKENS[v]]]], dtype=torch.int32)) for v in a.voices},
+               os.path.join(a.out, "spk2info.pt"))
+
+
 def main():
     ap = argparse.ArgumentParser()
-    for x in ("tokenizer", "speaker", "lm", "flow", "hift", "text-folder", "out"):
-        ap.add_argument("--" + x, required=True)
+    ap.add_argument("--out", required=True, help="folder of the voice; parts that are not named below stay there as they are")
+    for x in ("tokenizer", "speaker", "lm", "flow", "hift"):
+        ap.add_argument("--" + x, help="trained file")
+    ap.add_argument("--text-folder", required=True, help="WORK/text, with the language model's sizes")
     ap.add_argument("--voices", nargs="+", default=text_tokenizer.VOICES)
     ap.add_argument("--top-p", type=float, default=0.5)
     ap.add_argument("--tau-r", type=float, default=1.0)
@@ -237,53 +290,18 @@ def main():
     text = os.path.join(a.out, "CosyVoice-BlankEN")
     text_tokenizer.build(text)
     shutil.copy(os.path.join(a.text_folder, "config.json"), text)
-    sizes = {}
     for name in ("lm", "flow", "hift"):
-        state = blank({k: v.clone() for k, v in torch.load(getattr(a, name), map_location="cpu", weights_only=True).items()})
-        if name == "hift":
-            state = whole(louder(state, a.gain))
-        levels = dict(lm=a.levels, flow=a.flow_levels, hift=0)[name]
-        if levels:
-            state = coarse(state, levels)
-        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-        if name == "lm":        # the unused output layer of the text model: the same tensor, stored once
-            state["llm.model.lm_head.weight"] = state["llm.model.model.embed_tokens.weight"]
-        assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
-        nano.write(state, os.path.join(a.out, "llm.pt" if name == "lm" else name + ".pt"), not a.stored)
-        sizes[name] = sum(v.numel() for v in state.values())
-    c = torch.load(a.tokenizer, map_location="cpu", weights_only=False)
-    t = Tokenizer()
-    t.load_state_dict(c["state"]); t.eval()
-    sizes["speech tokenizer"] = sum(p.numel() for p in t.parameters())
-    path = os.path.join(a.out, "speech_tokenizer_v2.onnx")
-    graph(TokenizerOnnx(t).eval(), (torch.randn(1, 128, 400), torch.tensor([400], dtype=torch.int32)), path,
-          input_names=["feats", "feats_length"], output_names=["indices"], dynamic_axes={"feats": {2: "T"}, "indices": {1: "N"}})
-    x = torch.randn(1, 128, 637)
-    with torch.no_grad():
-        ref = TokenizerOnnx(t).eval()(x, torch.tensor([637], dtype=torch.int32)).numpy()
-    got = session(path).run(None, {"feats": x.numpy(), "feats_length": np.array([637], np.int32)})[0]
-    print("tokenizer onnx", got.shape, got.dtype, "equal", (got == ref).mean())
-    s = torch.load(a.speaker, map_location="cpu", weights_only=False)
-    net = Speaker(n_voices=len(s["voices"]))
-    net.load_state_dict(s["state"]); net.eval()
-    sizes["speaker"] = sum(p.numel() for n, p in net.named_parameters() if not n.startswith("cls"))
-    path = os.path.join(a.out, "campplus.onnx")
-    graph(SpeakerOnnx(net).eval(), (torch.randn(1, 200, 80),), path, input_names=["input"], output_names=["output"], dynamic_axes={"input": {1: "T"}})
-    f = torch.randn(1, 333, 80)
-    with torch.no_grad():
-        ref = net(f).numpy()
-    got = session(path).run(None, {"input": f.numpy()})[0]
-    print("speaker onnx cosine", float((got * ref).sum() / np.linalg.norm(got) / np.linalg.norm(ref)))
-    ids = text_tokenizer.Fast().ids
-    torch.save({v: dict(embedding=s["embedding"][v][None].clone(), prompt_text=torch.tensor([[ids[text_tokenizer.VOICE_TOKENS[v]]]], dtype=torch.int32)) for v in a.voices},
-               os.path.join(a.out, "spk2info.pt"))
+        if getattr(a, name):
+            checkpoint(a, name)
+    if a.tokenizer:
+        tokenizer(a)
+    if a.speaker:
+        speaker(a)
     cfg = nano.CFG
     with open(os.path.join(a.out, "cosyvoice2.yaml"), "w") as f:
         f.write(YAML.format(h=cfg["lm"]["hidden_size"], chunk=cfg["chunk"], mix=cfg["mix_ratio"], f=cfg["flow"], v=cfg["hift"], top_p=a.top_p, tau_r=a.tau_r))
-    with open(os.path.join(a.out, "pitch.json"), "w") as f:
-        json.dump({v: m for v, m in c["stats"].items() if v in a.voices}, f)
     total = sum(os.path.getsize(os.path.join(d, n)) for d, _, names in os.walk(a.out) for n in names)
-    print("parameters", sizes, f"folder {total / 1e6:.1f} MB")
+    print(f"folder {total / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

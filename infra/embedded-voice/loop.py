@@ -22,6 +22,7 @@ def arguments(ap, steps, lr, batch):
     ap.add_argument("--seed", type=int, default=6)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--device", default="cpu")
+    ap.add_argument("--half", action="store_true", help="bfloat16 products in speech tokenizer, language model and flow, where the device multiplies them")
     ap.add_argument("--save-every", type=float, default=120, help="seconds")
     ap.add_argument("--stop-after", type=int, default=10 ** 9, help="end this run after so many steps (rehearsals)")
     return ap

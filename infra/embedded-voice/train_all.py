@@ -1,7 +1,7 @@
 """Runs all stages on one work folder; every stage resumes where it was when the command is given again.
 
 CPU:  python train_all.py --data DATA --plans PLANS --work WORK --official COSYVOICE --matcha MATCHA
-GPU:  the same with --device cuda --batch-factor 8; the stages then run side by side
+GPU:  the same with --device cuda --half --batch-factor 8; the stages then run side by side
 """
 import argparse
 import os
@@ -27,7 +27,7 @@ def command(a, name):
     folders = [os.path.join(a.data, "train")] + (a.plans if name == "lm" else [os.path.join(a.data, "speakers")])
     out = [sys.executable, os.path.join(HERE, script), "--data", *folders, "--work", a.work, "--threads", str(a.threads), "--batch", str(max(1, int(batch * a.batch_factor)))]
     if name != "mels":
-        out += ["--device", a.device, "--steps", str(max(1, int(steps * a.steps_factor)))]
+        out += ["--device", a.device, "--steps", str(max(1, int(steps * a.steps_factor)))] + ["--half"] * a.half
     return out + [x.format(work=a.work) for x in extra]
 
 
@@ -44,6 +44,7 @@ def main():
     ap.add_argument("--official", required=True, help="checkout of the CosyVoice repository")
     ap.add_argument("--matcha", required=True, help="checkout of Matcha-TTS")
     ap.add_argument("--device", default="cpu")
+    ap.add_argument("--half", action="store_true", help="see loop.py")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--steps-factor", type=float, default=1.0)
     ap.add_argument("--batch-factor", type=float, default=1.0)

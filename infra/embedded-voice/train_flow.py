@@ -123,7 +123,6 @@ def main():
     ap.add_argument("--dropout", type=float, default=0.03, help="in place of the official 0.1: nothing is learned by heart at this size")
     ap.add_argument("--grid", type=int, default=2000, help="last steps, with weights on the grid")
     ap.add_argument("--twice", nargs="*", default=[], help="languages whose sentences come twice a round")
-    ap.add_argument("--half", action="store_true", help="bfloat16 products (a quarter faster on a processor that has them)")
     ap.add_argument("--levels", type=int, default=15, help="of the grid, to each side")
     a = ap.parse_args()
     loop.begin(a)
