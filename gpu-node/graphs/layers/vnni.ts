@@ -1,6 +1,6 @@
 /**
  * Whether the processor adds 8-bit products in 32 bits. x86 without VNNI adds two products of an unsigned activation and a
- * signed weight in 16 bits and cuts off what does not fit, silently; weights of 7 bits fit everywhere.
+ * signed weight in 16 bits and cuts off what does not fit, silently; two products with weights of 7 bits fit, and for longer sums see runtime/session.ts.
  */
 import { readFileSync } from 'node:fs';
 
