@@ -112,7 +112,7 @@ def pitch_match(voice, mel, f0):
 
 
 def pitches(model):
-    """voice -> mean log F0 that its pitch levels are measured from: of the folder, or of the bundled voice"""
+    """voice -> mean log F0 that its pitch levels are measured from: of the folder, or pitch.json beside this file, from 1.48 hours of the bundled voice's data"""
     own = os.path.join(model, "pitch.json")
     with open(own if os.path.exists(own) else os.path.join(os.path.dirname(os.path.abspath(__file__)), "pitch.json")) as f:
         return json.load(f)
