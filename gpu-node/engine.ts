@@ -106,7 +106,7 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
   try {
     const { precisions, cacheDirectory, onProgress } = settings;
     const directories = await convertCheckpoint({ checkpoint, cacheDirectory, precisions, onProgress: (stage) => onProgress?.(`converting ${stage}`) });
-    const shared = { config: checkpoint.config, directories, precisions: chosenPrecisions(precisions), device: settings.device, threads: settings.threads };
+    const shared = { config: checkpoint.config, directories, precisions: chosenPrecisions(checkpoint.config, precisions), device: settings.device, threads: settings.threads };
     const engine = new ThreadedEngine(checkpoint, {
       tokens: startThread<TokenMethods>({ module: new URL('./schedule/tokens-thread.ts', import.meta.url), options: { ...shared, stepsPerRun: settings.stepsPerRun }, name: 'tokens' }),
       acoustic: startThread<AcousticMethods>({

@@ -36,7 +36,7 @@ const SENTENCE = 'The morning train was late again, so we walked along the river
 async function llm({ settings, samples }: TaskInput): Promise<Measurement[]> {
   const { checkpoint, directory, open } = await stage(settings, 'llm');
   const { config } = checkpoint;
-  const precision = chosenPrecisions(settings.precisions).llm;
+  const precision = chosenPrecisions(config, settings.precisions).llm;
   const startMs = performance.now();
   const stepsPerRun = settings.stepsPerRun ?? STEPS_PER_RUN[settings.device];
   const model = await LanguageModel.open({ open, directory, config: config.llm, precision, limits: { stepsPerRun } });

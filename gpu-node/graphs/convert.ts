@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CosyError } from '../../shared/errors/index.ts';
 import { defaultCacheDirectory } from '../checkpoint/index.ts';
-import type { Checkpoint } from '../checkpoint/types.ts';
+import type { Checkpoint, ModelConfig } from '../checkpoint/types.ts';
 import { cachedFolder } from './cache.ts';
 import { features } from './features.ts';
 import { flow } from './flow.ts';
@@ -25,8 +25,8 @@ export type ConvertOptions = {
 };
 
 /**
- * Folders of the converted stages by name; what is not in the cache is written now. `precisions`: other than the network's
- * first. `onProgress`: before each stage. Throws `disk_full`, `conversion_failed`, and what reading the checkpoint throws.
+ * Folders of the converted stages by name; what is not in the cache is written now. `precisions`: other than the
+ * network's usual ones. `onProgress`: before each stage. Throws `disk_full`, `conversion_failed`, and what reading the checkpoint throws.
  */
 export async function convertCheckpoint({ precisions = {}, onProgress, networks = NETWORKS, ...options }: ConvertOptions & {
   readonly precisions?: Partial<Record<Stage, Precision>> | undefined;
@@ -42,11 +42,15 @@ export async function convertCheckpoint({ precisions = {}, onProgress, networks 
 }
 
 /** The precision each stage is converted to when `precisions` says nothing else. */
-export function chosenPrecisions(precisions: Partial<Record<Stage, Precision>> = {}): Record<Stage, Precision> {
-  return Object.fromEntries(NETWORKS.map(({ stage, precisions: known }) => [stage, precisions[stage] ?? known[0] ?? 'fp32'])) as Record<Stage, Precision>;
+export function chosenPrecisions(config: ModelConfig, precisions: Partial<Record<Stage, Precision>> = {}): Record<Stage, Precision> {
+  return Object.fromEntries(NETWORKS.map((network) => [network.stage, precisions[network.stage] ?? usual(network, config)])) as Record<Stage, Precision>;
 }
 
-/** Folder of one stage. `precision`: the network's first unless said; throws `invalid_value` for one it does not have. */
+function usual(network: Network, config: ModelConfig): Precision {
+  return network.preferred?.(config) ?? network.precisions[0] ?? 'fp32';
+}
+
+/** Folder of one stage. `precision`: the network's usual one unless said; throws `invalid_value` for one it does not have. */
 export async function convertStage({ checkpoint, cacheDirectory, signal, stage, precision, networks = NETWORKS }: ConvertOptions & {
   readonly stage: Stage;
   readonly precision?: Precision | undefined;
@@ -54,7 +58,7 @@ export async function convertStage({ checkpoint, cacheDirectory, signal, stage, 
 }): Promise<string> {
   const network = networks.find((candidate) => candidate.stage === stage);
   if (network === undefined) throw new CosyError('internal_error', `There is no graph writer for ${stage}.`);
-  const chosen = precision ?? network.precisions[0] ?? 'fp32';
+  const chosen = precision ?? usual(network, checkpoint.config);
   if (!network.precisions.includes(chosen)) {
     throw new CosyError('invalid_value', `${stage} cannot be stored as ${chosen}: choose one of ${network.precisions.join(', ')}.`, { param: 'precision' });
   }

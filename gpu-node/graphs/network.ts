@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoint/types.ts';
+import type { Checkpoint, ModelConfig } from '../checkpoint/types.ts';
 
 /** How weights are stored in a graph. Activations are float32 except in fp16. int8 and int4 keep sensitive parts in float. */
 export type Precision = 'fp32' | 'fp16' | 'int8' | 'int4';
@@ -9,8 +9,10 @@ export type Stage = (typeof STAGES)[number];
 /** A family of graph files that one stage of the node runs. */
 export type Network = {
   readonly stage: Stage;
-  /** First entry: the default on CPU. */
+  /** First entry: the default on CPU, unless `preferred` says otherwise. */
   readonly precisions: readonly Precision[];
+  /** The default on CPU where it depends on the size of the network. */
+  readonly preferred?: (config: ModelConfig) => Precision;
   /** Writes every `.onnx` file of the stage into `directory`. Names are those the stage's door opens. */
   readonly write: (checkpoint: Checkpoint, directory: string, precision: Precision) => void;
 };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { openCheckpoint } from '../../../gpu-node/checkpoint/index.ts';
-import { convertCheckpoint, convertStage, converterVersion } from '../../../gpu-node/graphs/convert.ts';
+import { chosenPrecisions, convertCheckpoint, convertStage, converterVersion } from '../../../gpu-node/graphs/convert.ts';
 import { STAGES } from '../../../gpu-node/graphs/network.ts';
 import type { Network } from '../../../gpu-node/graphs/network.ts';
 import { goldenDirectory } from '../../golden/index.ts';
@@ -49,6 +49,15 @@ test('every stage is written once and found again, in the precision that was ask
   for (const directory of Object.values(first)) expect(readdirSync(directory).some((name) => name.endsWith('.onnx'))).toBe(true);
   expect(await convertCheckpoint({ checkpoint, cacheDirectory, precisions: { llm: 'fp32' } })).toEqual(first);
   expect(entries(cacheDirectory).length).toBe(4);
+});
+
+test('8-bit weights are chosen for the language model of the official size, float32 for a small one, and what is asked for wins', async () => {
+  const { config, close } = await openCheckpoint(golden);
+  onTestFinished(close);
+  const official = { ...config, llm: { ...config.llm, hiddenSize: 896, intermediateSize: 4864, layers: 24, heads: 14, kvHeads: 2, headDim: 64 } };
+  expect(chosenPrecisions(config)).toEqual({ llm: 'fp32', flow: 'int8', hift: 'fp32', features: 'fp32' });
+  expect(chosenPrecisions(official)).toEqual({ llm: 'int8', flow: 'int8', hift: 'fp32', features: 'fp32' });
+  expect(chosenPrecisions(config, { llm: 'int8', flow: 'fp32' })).toMatchObject({ llm: 'int8', flow: 'fp32' });
 });
 
 test('a stage does not take a precision that it does not have', async () => {

@@ -24,7 +24,7 @@ describe('the threads of sound', () => {
     const { campplusPath, speechTokenizerPath, hash, config } = checkpoint;
     thread = startThread<AcousticMethods>({
       module: new URL('../../../gpu-node/schedule/acoustic-thread.ts', import.meta.url),
-      options: { config, directories, precisions: chosenPrecisions({}), device: 'cpu', threads: 1, budgetBytes: 1, source: { campplusPath, speechTokenizerPath, hash } },
+      options: { config, directories, precisions: chosenPrecisions(config), device: 'cpu', threads: 1, budgetBytes: 1, source: { campplusPath, speechTokenizerPath, hash } },
       name: 'acoustic',
     });
     wave = startThread<WaveMethods>({ module: new URL('../../../gpu-node/schedule/wave-thread.ts', import.meta.url), options: { config, directories, device: 'cpu', threads: 1 }, name: 'wave' });
