@@ -109,9 +109,8 @@ class OnnxSession implements GraphSession {
     if (fetches === undefined) return fromOrt(await this.#session.run(inputs));
     if (isNameList(fetches)) return fromOrt(await this.#session.run(inputs, [...fetches]));
     const outputs = Object.fromEntries(Object.entries(fetches).map(([name, tensor]) => [name, tensor === null ? null : toOrt(tensor)]));
-    const results = fromOrt(await this.#session.run(inputs, outputs));
-    for (const [name, tensor] of Object.entries(fetches)) if (tensor !== null) results[name] = tensor;
-    return results;
+    const values = await this.#session.run(inputs, outputs);
+    return Object.fromEntries(Object.entries(fetches).map(([name, tensor]) => [name, tensor ?? fromOrtValue(name, values[name])]));
   }
 
   async release(): Promise<void> {
@@ -123,23 +122,29 @@ function isNameList(fetches: readonly string[] | Readonly<Record<string, Tensor 
   return Array.isArray(fetches);
 }
 
+/** Those of a caller that runs with the same tensors again and again, as a language model does with its cache. */
+const made = new WeakMap<Tensor, ort.Tensor>();
+
 function toOrt(tensor: Tensor): ort.Tensor {
-  const made = new ort.Tensor(tensor.type, tensor.data as ort.Tensor.DataTypeMap[typeof tensor.type], tensor.dims);
+  const known = made.get(tensor);
+  if (known) return known;
+  const fresh = new ort.Tensor(tensor.type, tensor.data as ort.Tensor.DataTypeMap[typeof tensor.type], tensor.dims);
   if (tensor.type === 'float16') {
     // The binding of 1.30 takes a Float16Array for empty ("expected 8, got 0"): show it the same memory as 16-bit integers.
     const { buffer, byteOffset, length } = tensor.data;
-    Object.defineProperty(made, 'data', { value: new Uint16Array(buffer, byteOffset, length) });
+    Object.defineProperty(fresh, 'data', { value: new Uint16Array(buffer, byteOffset, length) });
   }
-  return made;
+  made.set(tensor, fresh);
+  return fresh;
 }
 
 const TYPES = new Set(['float32', 'float64', 'float16', 'int64', 'int32', 'uint8', 'bool']);
 
 function fromOrt(values: ort.InferenceSession.OnnxValueMapType): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => {
-      if (!(value instanceof ort.Tensor) || !TYPES.has(value.type)) throw new CosyError('internal_error', `Graph output ${name} is not a supported tensor.`);
-      return [name, { type: value.type, dims: value.dims, data: value.data } as Tensor];
-    }),
-  );
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fromOrtValue(name, value)]));
+}
+
+function fromOrtValue(name: string, value: ort.OnnxValue | undefined): Tensor {
+  if (!(value instanceof ort.Tensor) || !TYPES.has(value.type)) throw new CosyError('internal_error', `Graph output ${name} is not a supported tensor.`);
+  return { type: value.type, dims: value.dims, data: value.data } as Tensor;
 }

@@ -77,11 +77,9 @@ export type LanguageModelLimits = {
 
 export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512, stepsPerRun: 1 };
 
-/** Idle cache memory above this is given back when the last row leaves. */
-const KEPT_BYTES = 128 << 20;
-
-/** Where the cache is carried to a device with every run, it grows by so many positions. */
-const CARRIED_POSITIONS = 256;
+/** Positions by which the cache grows: few, and more where a run makes several tokens. */
+const POSITION_STEP = 64;
+const LOOP_POSITION_STEP = 256;
 
 export type RowOptions = {
   readonly guard?: TokenGuard | undefined;
@@ -136,7 +134,7 @@ export class LanguageModel {
     this.#limits = limits;
     this.#heads = new HeadChoice(config);
     this.#loop = loop;
-    this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions, loop && CARRIED_POSITIONS);
+    this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions, loop ? LOOP_POSITION_STEP : POSITION_STEP);
   }
 
   /** Rows that are active, waiting for text included. */
@@ -400,7 +398,7 @@ export class LanguageModel {
       this.#cache.copy(this.#rows.length, slot, last.fed);
       this.#rows[slot] = last;
     }
-    if (this.#rows.length === 0 && this.#cache.bytes > KEPT_BYTES) this.#cache.release();
+    if (this.#rows.length === 0) this.#cache.release();
   }
 
   #pieces(id: number): PiecesScript | undefined {

@@ -4,7 +4,7 @@ import { KeyValueCache } from '../../../gpu-node/tokens/cache.ts';
 const SHAPE = { layers: 2, kvHeads: 2, headDim: 4, type: 'float32' } as const;
 
 function cacheOf(lengths: readonly number[]): KeyValueCache {
-  const cache = new KeyValueCache(SHAPE, 8192);
+  const cache = new KeyValueCache(SHAPE, 8192, 64);
   cache.reserve(lengths.length, Math.max(...lengths), []);
   for (const [slot, length] of lengths.entries()) write(cache, slot, length, slot + 1);
   return cache;
@@ -43,6 +43,25 @@ describe('the key/value cache', () => {
     cache.reserve(9, 3000, [3, 700, 1]);
     expect(cache.bytes).toBeGreaterThan(small);
     for (const [slot, length] of [3, 700, 1].entries()) expect(holds(cache, slot, length, slot + 1)).toBe(true);
+  });
+
+  it('reserves no more positions than the longest row needs, and gives back what a longer one had', () => {
+    const positions = (): number => cache.bind(0, 1).feeds['past.0.key']!.dims[2]!;
+    const cache = cacheOf([3, 100]);
+    expect(positions()).toBe(128);
+    cache.reserve(2, 129, [3, 100]);
+    expect(positions()).toBe(192);
+    cache.reserve(2, 2000, [3, 100]);
+    expect(positions()).toBe(2048);
+    cache.reserve(2, 1030, [3, 100]);
+    expect(positions()).toBe(2048);
+    // a row that waits keeps its room
+    cache.reserve(2, 4, [3, 100]);
+    expect(positions()).toBe(128);
+    expect(holds(cache, 0, 3, 1)).toBe(true);
+    expect(holds(cache, 1, 100, 2)).toBe(true);
+    cache.reserve(1, 8190, [3, 100]);
+    expect(positions()).toBe(8192);
   });
 
   it('moves and exchanges rows of different lengths', () => {
