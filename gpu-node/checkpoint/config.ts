@@ -7,7 +7,7 @@ import { isDictionary } from './hyperpyyaml.ts';
 import type { YamlValue } from './hyperpyyaml.ts';
 import type { FlowConfig, LanguageModelConfig, MelConfig, ModelConfig, TensorStore, VocoderConfig } from './types.ts';
 
-/** Euler steps: literal in cosyvoice/flow/flow.py `CausalMaskedDiffWithXvec.inference`. */
+/** Euler steps: literal in cosyvoice/flow/flow.py `CausalMaskedDiffWithXvec.inference`; `n_timesteps` there is our key of `cfm_params`, which that code does not read. */
 const FLOW_STEPS = 10;
 /** Defaults of `Qwen2LM.__init__` and `Qwen2LM.inference`, cosyvoice/llm/llm.py. */
 const MIX_RATIO = [5, 15] as const;
@@ -110,7 +110,7 @@ function readFlow(flow: Section, store: TensorStore): FlowConfig {
     },
     inferenceCfgRate: cfm.number('inference_cfg_rate'),
     sigmaMin: cfm.number('sigma_min'),
-    steps: FLOW_STEPS,
+    steps: cfm.optional('n_timesteps') === undefined ? FLOW_STEPS : cfm.count('n_timesteps'),
   };
 }
 

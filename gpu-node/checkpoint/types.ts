@@ -60,7 +60,7 @@ export type FlowConfig = {
   };
   readonly inferenceCfgRate: number;
   readonly sigmaMin: number;
-  /** Euler steps; the official code uses 10. */
+  /** Euler steps; the official code uses 10. A checkpoint whose flow arrives sooner may say so. */
   readonly steps: number;
 };
 

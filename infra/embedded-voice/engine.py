@@ -278,7 +278,7 @@ def main():
     ap.add_argument("--limit", type=int, default=1000, help="sentences per voice")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--more", nargs="*", default=[], help="further options of `cosyvoice speak`, for example -- --precision fp32")
+    ap.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="last of all: further options of `cosyvoice speak`, for example --precision fp32")
     ap.add_argument("--apart", nargs="*", default=[], help="training folders or sentence lists: stops if a sentence of the evaluation is among them")
     ap.add_argument("--prompts", help="folder of clips to imitate, see imitate()")
     ap.add_argument("--convert", action="store_true", help="voice conversion too, see convert()")

@@ -81,6 +81,7 @@ flow: !new:cosyvoice.flow.flow.CausalMaskedDiffWithXvec
                 training_cfg_rate: {f[cfg_train]}
                 inference_cfg_rate: {f[cfg]}
                 reg_loss_type: 'l1'
+                n_timesteps: {f[n_timesteps]}
         estimator: !new:cosyvoice.flow.decoder.CausalConditionalDecoder
             in_channels: 320
             out_channels: 80
