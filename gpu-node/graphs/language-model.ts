@@ -33,8 +33,8 @@ export function embeddingRows(config: LanguageModelConfig): { readonly text: num
 
 /**
  * Weights (32 MB in float32) up to which a step reads them from the processor's cache: 8 bits save little time there and still
- * cost closeness. Bundled voice, 5 million: 4.0 ms a step in float32, 3.2 in int8 (the least of 160; the medians lie among each
- * other); of an earlier one's Mandarin characters 13.2 % were misheard in float32 (11.7 to 15.6, four runs), 15.6 % in int8
+ * cost closeness. Bundled voice, 5 million: 2.1 ms a step in float32, 1.5 in int8 (the least of 300; medians 2.9 and 2.4); of an
+ * earlier one's Mandarin characters 13.2 % were misheard in float32 (11.7 to 15.6, four runs), 15.6 % in int8
  * (13.9 to 16.9, five).
  */
 const SMALL = 8_000_000;

@@ -77,6 +77,9 @@ export type LanguageModelLimits = {
 
 export const LANGUAGE_MODEL_LIMITS: LanguageModelLimits = { maxRows: 16, maxPositions: MAX_POSITIONS, pieceRows: 64, alonePieceRows: 512, stepsPerRun: 1 };
 
+/** Idle cache memory above this is given back when the last row leaves. */
+const KEPT_BYTES = 128 << 20;
+
 /** Positions by which the cache grows: few, and more where a run makes several tokens. */
 const POSITION_STEP = 64;
 const LOOP_POSITION_STEP = 256;
@@ -398,7 +401,7 @@ export class LanguageModel {
       this.#cache.copy(this.#rows.length, slot, last.fed);
       this.#rows[slot] = last;
     }
-    if (this.#rows.length === 0) this.#cache.release();
+    if (this.#rows.length === 0 && this.#cache.bytes > KEPT_BYTES) this.#cache.release();
   }
 
   #pieces(id: number): PiecesScript | undefined {

@@ -217,7 +217,6 @@ describe('one request', () => {
       if (model.rows > 0) before.push(model.cacheBytes);
     }
     expect(new Set(before).size).toBe(2);
-    expect(model.cacheBytes).toBe(0);
     // This run has the larger cache of a longer row from its start.
     const longer = request(5, { promptSpeech: Int32Array.from({ length: 2000 }, (_, i) => (i * 17) % 6561), minTokens: 100, maxTokens: 100 });
     const [, beside] = await Promise.all([collect(generate(model, longer)), collect(generate(model, wanted))]);
