@@ -2,10 +2,10 @@
  * Keys and values of all rows: one (rows, kvHeads, positions, headDim) array per layer and part, read and written in place
  * by the graph. Slots are contiguous, so a batch is the first n slots and one row is a slice of the same memory.
  *
- * No more positions are reserved than the longest row is about to need: onnxruntime-node copies every output into a new array, those
- * that were written in place too, so that a run pays for all positions of its rows, used or not (on a device, for carrying
- * them there). Bundled voice: a run with 1024 positions reserved takes 1.3 to 2.1 times as
- * long as one with 256, with 4096 three to five times.
+ * No more positions are reserved than the longest row is about to need: onnxruntime-node copies every output into a new array,
+ * those that were written in place too, so that a run pays for all positions of its rows, used or not (on a device, for
+ * carrying them there). Bundled voice: a run with 1024 positions reserved takes 1.3 to 2.1 times as long as one with 256, with
+ * 4096 three to five times.
  */
 import { strict as assert } from 'node:assert';
 import type { Tensor } from '../runtime/session.ts';
