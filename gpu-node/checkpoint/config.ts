@@ -7,7 +7,10 @@ import { isDictionary } from './hyperpyyaml.ts';
 import type { YamlValue } from './hyperpyyaml.ts';
 import type { FlowConfig, LanguageModelConfig, MelConfig, ModelConfig, TensorStore, VocoderConfig } from './types.ts';
 
-/** Euler steps: literal in cosyvoice/flow/flow.py `CausalMaskedDiffWithXvec.inference`; `n_timesteps` there is our key of `cfm_params`, which that code does not read. */
+/**
+ * Euler steps: literal in cosyvoice/flow/flow.py `CausalMaskedDiffWithXvec.inference`. `n_timesteps` among `cfm_params` is our key,
+ * which the official code does not read.
+ */
 const FLOW_STEPS = 10;
 /** Defaults of `Qwen2LM.__init__` and `Qwen2LM.inference`, cosyvoice/llm/llm.py. */
 const MIX_RATIO = [5, 15] as const;
@@ -70,8 +73,8 @@ function readLanguageModel(yaml: Section, qwen: Section, store: TensorStore, fro
     speechTokenSize,
     speechVocabSize: speechTokenSize + SPECIAL_SPEECH_TOKENS,
     mixRatio: llm.optional('mix_ratio') === undefined ? MIX_RATIO : pair(llm.numbers('mix_ratio')),
-    minTokenTextRatio: yaml.optional('min_token_text_ratio') === undefined ? ratio.min : yaml.number('min_token_text_ratio'),
-    maxTokenTextRatio: yaml.optional('max_token_text_ratio') === undefined ? ratio.max : yaml.number('max_token_text_ratio'),
+    minTokenTextRatio: yaml.number('min_token_text_ratio', ratio.min),
+    maxTokenTextRatio: yaml.number('max_token_text_ratio', ratio.max),
     sampling: { topP: sampling.number('top_p'), topK: sampling.count('top_k'), winSize: sampling.count('win_size'), tauR: sampling.number('tau_r') },
   };
 }
@@ -110,7 +113,7 @@ function readFlow(flow: Section, store: TensorStore): FlowConfig {
     },
     inferenceCfgRate: cfm.number('inference_cfg_rate'),
     sigmaMin: cfm.number('sigma_min'),
-    steps: cfm.optional('n_timesteps') === undefined ? FLOW_STEPS : cfm.count('n_timesteps'),
+    steps: cfm.count('n_timesteps', FLOW_STEPS),
   };
 }
 
@@ -173,15 +176,16 @@ class Section {
     return new Section(this.#name(key), value);
   }
 
-  number(key: string): number {
-    const value = this.#need(key);
+  /** `absent`: what a key that is not there stands for; without it the key must be. */
+  number(key: string, absent?: number): number {
+    const value = this.#need(key, absent);
     if (typeof value !== 'number' || !Number.isFinite(value)) throw this.#wrong(key, 'a number');
     return value;
   }
 
-  /** A positive whole number. */
-  count(key: string): number {
-    const value = this.number(key);
+  /** A positive whole number. `absent` as in `number`. */
+  count(key: string, absent?: number): number {
+    const value = this.number(key, absent);
     if (!Number.isSafeInteger(value) || value <= 0) throw this.#wrong(key, 'a positive whole number');
     return value;
   }
@@ -198,8 +202,8 @@ class Section {
     return value;
   }
 
-  #need(key: string): YamlValue {
-    const value = this.optional(key);
+  #need(key: string, absent?: YamlValue): YamlValue {
+    const value = Object.hasOwn(this.#values, key) ? this.#values[key] : absent;
     if (value === undefined) throw new CosyError('checkpoint_invalid', `${this.#name(key)} is missing. Restore the published file.`);
     return value;
   }

@@ -25,8 +25,8 @@ export type ConvertOptions = {
 };
 
 /**
- * Folders of the converted stages by name; what is not in the cache is written now. `precisions`: other than the
- * network's usual ones. `onProgress`: before each stage. Throws `disk_full`, `conversion_failed`, and what reading the checkpoint throws.
+ * Folders of the converted stages by name; what is not in the cache is written now. `precisions`: other than the network's
+ * usual ones. `onProgress`: before each stage. Throws `disk_full`, `conversion_failed`, and what reading the checkpoint throws.
  */
 export async function convertCheckpoint({ precisions = {}, onProgress, networks = NETWORKS, ...options }: ConvertOptions & {
   readonly precisions?: Partial<Record<Stage, Precision>> | undefined;
@@ -47,7 +47,7 @@ export function chosenPrecisions(config: ModelConfig, precisions: Partial<Record
 }
 
 function usual(network: Network, config: ModelConfig): Precision {
-  return network.preferred?.(config) ?? network.precisions[0] ?? 'fp32';
+  return network.isSmall?.(config) ? 'fp32' : network.precisions[0];
 }
 
 /** Folder of one stage. `precision`: the network's usual one unless said; throws `invalid_value` for one it does not have. */

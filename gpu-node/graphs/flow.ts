@@ -96,7 +96,7 @@ export type FlowFiles = {
 export const flow: Network = {
   stage: 'flow',
   precisions: ['int8', 'fp32', 'fp16'],
-  preferred: ({ flow: { estimator: { channels } } }) => (channels < NARROW ? 'fp32' : 'int8'),
+  isSmall: (config) => config.flow.estimator.channels < NARROW,
   write(checkpoint, directory, precision) {
     const config = checkpoint.config.flow;
     const { format, cache } = FORMATS[precision];

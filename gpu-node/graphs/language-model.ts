@@ -48,7 +48,7 @@ function weightCount(config: LanguageModelConfig): number {
 export const languageModel: Network = {
   stage: 'llm',
   precisions: ['int8', 'int4', 'fp32', 'fp16'],
-  preferred: ({ llm }) => (weightCount(llm) <= SMALL ? 'fp32' : 'int8'),
+  isSmall: (config) => weightCount(config.llm) <= SMALL,
   write(checkpoint, directory, precision) {
     writeModels([
       { graph: languageModelGraph(checkpoint, precision), path: join(directory, LANGUAGE_MODEL_FILE) },

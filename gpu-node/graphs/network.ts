@@ -9,10 +9,10 @@ export type Stage = (typeof STAGES)[number];
 /** A family of graph files that one stage of the node runs. */
 export type Network = {
   readonly stage: Stage;
-  /** First entry: the default on CPU, unless `preferred` says otherwise. */
-  readonly precisions: readonly Precision[];
-  /** The default on CPU where it depends on the size of the network. */
-  readonly preferred?: (config: ModelConfig) => Precision;
+  /** First entry: the default on CPU, unless the network is small. */
+  readonly precisions: readonly [Precision, ...Precision[]];
+  /** Whether it is so small that 8 bits save too little: then fp32 is the default. */
+  readonly isSmall?: (config: ModelConfig) => boolean;
   /** Writes every `.onnx` file of the stage into `directory`. Names are those the stage's door opens. */
   readonly write: (checkpoint: Checkpoint, directory: string, precision: Precision) => void;
 };

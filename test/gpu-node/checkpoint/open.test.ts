@@ -15,19 +15,26 @@ import { goldenDirectory } from '../../golden/index.ts';
 import { copiedCheckpoint, failure, safetensorsFile, temporaryDirectory } from './files.ts';
 
 const golden = join(goldenDirectory, 'checkpoint');
+/** A line of the flow's `cfm_params`, and how far it is indented. */
+const REG_LOSS = /( *)reg_loss_type: 'l1'\n/;
 
 async function openWith(directory: string): Promise<string> {
   return await failure(async () => (await openCheckpoint(directory, { cacheDirectory: directory })).close());
 }
 
-/** Changes one text in the yaml of a copy and says what opening it answers. */
-async function withYaml(from: string | RegExp, to: string): Promise<string> {
+/** A copy with one text in its yaml changed. */
+function changedYaml(from: string | RegExp, to: string): string {
   const directory = copiedCheckpoint();
   const path = join(directory, 'cosyvoice2.yaml');
   const text = readFileSync(path, 'utf8');
   expect(text.replace(from, to)).not.toBe(text);
   writeFileSync(path, text.replace(from, to));
-  return await openWith(directory);
+  return directory;
+}
+
+/** Changes one text in the yaml of a copy and says what opening it answers. */
+async function withYaml(from: string | RegExp, to: string): Promise<string> {
+  return await openWith(changedYaml(from, to));
 }
 
 test('the reference checkpoint is described by its own yaml and shapes', async () => {
@@ -41,10 +48,7 @@ test('the reference checkpoint is described by its own yaml and shapes', async (
 });
 
 test('the flow takes ten Euler steps, as the official code does, unless the checkpoint says that fewer are enough', async () => {
-  for (const [text, steps] of [['', 10], ["$1n_timesteps: 6\n", 6]] as const) {
-    const directory = copiedCheckpoint();
-    const path = join(directory, 'cosyvoice2.yaml');
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/( *)reg_loss_type: 'l1'\n/, `$&${text}`));
+  for (const [directory, steps] of [[copiedCheckpoint(), 10], [changedYaml(REG_LOSS, '$&$1n_timesteps: 6\n'), 6]] as const) {
     const checkpoint = await openCheckpoint(directory, { cacheDirectory: directory });
     expect(checkpoint.config.flow.steps).toBe(steps);
     checkpoint.close();
@@ -172,7 +176,7 @@ test('a missing key of the yaml is named with its path', async () => {
   expect(await withYaml('            num_mid_blocks: 2\n', '')).toBe('checkpoint_invalid: cosyvoice2.yaml: flow.decoder.estimator.num_mid_blocks is missing. Restore the published file.');
   expect(await withYaml('    hop_size: 480\n    win_size: 1920\n    fmin: 0\n    fmax: 8000', '    win_size: 1920\n    fmin: 0\n    fmax: 8000')).toContain('feat_extractor: hop_size'.replace(': ', '.'));
   expect(await withYaml('token_mel_ratio: 2\n', '')).toContain('refers to <token_mel_ratio>, which it does not define');
-  expect(await withYaml(/( *)reg_loss_type: 'l1'\n/, "$&$1n_timesteps: 0\n")).toContain('flow.decoder.cfm_params.content.n_timesteps must be a positive whole number');
+  expect(await withYaml(REG_LOSS, '$&$1n_timesteps: 0\n')).toContain('flow.decoder.cfm_params.content.n_timesteps must be a positive whole number');
   expect(await withYaml('num_blocks: 2', 'num_blocks: two')).toContain('flow.encoder.num_blocks must be a number');
   expect(await withYaml('sample_rate: 24000', 'sample_rate: [24000')).toMatch(/cosyvoice2.yaml line \d+ is not YAML/);
 });

@@ -214,13 +214,11 @@ describe('one request', () => {
     const tokens: number[] = [];
     for await (const event of generate(model, wanted)) {
       if (event.kind === 'token') tokens.push(event.token);
-      if (model.rows > 0) before.push(model.cacheBytes);
+      before.push(model.cacheBytes);
     }
     expect(new Set(before).size).toBe(2);
-    // This run has the larger cache of a longer row from its start.
-    const longer = request(5, { promptSpeech: Int32Array.from({ length: 2000 }, (_, i) => (i * 17) % 6561), minTokens: 100, maxTokens: 100 });
-    const [, beside] = await Promise.all([collect(generate(model, longer)), collect(generate(model, wanted))]);
-    expect(beside).toEqual(tokens);
+    // This run starts in the large cache.
+    expect(await collect(generate(model, wanted))).toEqual(tokens);
   });
 
   it('takes its text as it arrives, and resumes with the fills it reported', async () => {
