@@ -7,10 +7,7 @@ import { isDictionary } from './hyperpyyaml.ts';
 import type { YamlValue } from './hyperpyyaml.ts';
 import type { FlowConfig, LanguageModelConfig, MelConfig, ModelConfig, TensorStore, VocoderConfig } from './types.ts';
 
-/**
- * Euler steps: literal in cosyvoice/flow/flow.py `CausalMaskedDiffWithXvec.inference`. `n_timesteps` among `cfm_params` is our key,
- * which the official code does not read.
- */
+/** Euler steps: literal in cosyvoice/flow/flow.py `CausalMaskedDiffWithXvec.inference`. */
 const FLOW_STEPS = 10;
 /** Defaults of `Qwen2LM.__init__` and `Qwen2LM.inference`, cosyvoice/llm/llm.py. */
 const MIX_RATIO = [5, 15] as const;
@@ -113,7 +110,8 @@ function readFlow(flow: Section, store: TensorStore): FlowConfig {
     },
     inferenceCfgRate: cfm.number('inference_cfg_rate'),
     sigmaMin: cfm.number('sigma_min'),
-    steps: cfm.count('n_timesteps', FLOW_STEPS),
+    // our key, which the official code does not read
+    ...(cfm.optional('pull') === undefined ? { steps: FLOW_STEPS, pull: undefined } : { steps: 1, pull: cfm.rate('pull') }),
   };
 }
 
@@ -187,6 +185,13 @@ class Section {
   count(key: string, absent?: number): number {
     const value = this.number(key, absent);
     if (!Number.isSafeInteger(value) || value <= 0) throw this.#wrong(key, 'a positive whole number');
+    return value;
+  }
+
+  /** A positive number. */
+  rate(key: string): number {
+    const value = this.number(key);
+    if (value <= 0) throw this.#wrong(key, 'a positive number');
     return value;
   }
 

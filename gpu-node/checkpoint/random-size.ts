@@ -41,7 +41,7 @@ export function randomConfig({ llm, flow, hift }: RandomSize): ModelConfig {
       inputSize: flow.hidden, melBins: MEL.bins, speakerDim: SPEAKER_DIM, vocabSize: SPEECH_TOKENS, tokenMelRatio: 2, preLookaheadTokens: 3,
       encoder: { hiddenSize: flow.hidden, heads: flow.heads, linearUnits: flow.inner, blocks: flow.blocks, upBlocks: 4, chunkTokens: 25 },
       estimator: { inChannels: 4 * MEL.bins, channels: flow.channels, heads: flow.estimatorHeads, headDim: flow.headDim, blocksPerStage: flow.blocksPerStage, midStages: flow.midStages, chunkFrames: 50 },
-      inferenceCfgRate: 0.7, sigmaMin: 1e-6, steps: 10,
+      inferenceCfgRate: 0.7, sigmaMin: 1e-6, steps: 10, pull: undefined,
     },
     hift: {
       melBins: MEL.bins, baseChannels: hift.base, sampleRateHz: MEL.rateHz, harmonics: 8, nsfAlpha: 0.1, nsfSigma: 0.003, voicedThresholdHz: 10,

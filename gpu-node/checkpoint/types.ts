@@ -60,8 +60,10 @@ export type FlowConfig = {
   };
   readonly inferenceCfgRate: number;
   readonly sigmaMin: number;
-  /** Euler steps; the official code uses 10. A checkpoint whose flow arrives sooner may say so. */
+  /** Euler steps, unless a request says how many. The official code makes 10. */
   readonly steps: number;
+  /** Of a field that pulls to one mel m at all times, v = pull · (m − x): one step of 1/pull arrives there. */
+  readonly pull: number | undefined;
 };
 
 export type VocoderConfig = {

@@ -4,7 +4,7 @@
  * (`estimatorGraph`), which serving does not convert.
  */
 import { floats } from './solver.ts';
-import { cosineSchedule } from './schedule.ts';
+import type { Schedule } from './schedule.ts';
 import type { GraphSession, Tensor } from '../runtime/session.ts';
 
 export type EulerInputs = {
@@ -15,7 +15,7 @@ export type EulerInputs = {
   /** (melBins): the projected speaker. */
   readonly speaker: Float32Array;
   readonly frames: number;
-  readonly steps: number;
+  readonly schedule: Pick<Schedule, 'time' | 'dt'>;
   readonly guidance: number;
   /** Frames of a block that see each other and everything before, or where the blocks end; undefined: all see all. */
   readonly blockFrames?: number | readonly number[] | undefined;
@@ -26,7 +26,7 @@ export type EulerStep = { readonly x: Float32Array; readonly velocity: Float32Ar
 
 /** mel (F, melBins), and every step on the way. */
 export async function eulerLoop(estimator: GraphSession, inputs: EulerInputs): Promise<{ readonly mel: Float32Array; readonly steps: readonly EulerStep[] }> {
-  const { time, dt } = cosineSchedule(inputs.steps);
+  const { time, dt } = inputs.schedule;
   const steps: EulerStep[] = [];
   let x = inputs.noise;
   for (const [index, t] of time.entries()) {

@@ -18,7 +18,7 @@ import type { OpenGraph } from '../runtime/session.ts';
 import type { FlowState, Page } from './state.ts';
 
 export { MAX_NOISE_FRAMES, normals } from './noise.ts';
-export { cosineSchedule } from './schedule.ts';
+export { cosineSchedule, scheduleOf } from './schedule.ts';
 
 /** What the flow is shown of a clip: tokens and the mel frames they stand for. */
 export type FlowPrompt = {

@@ -7,7 +7,7 @@ import { SOLVE_BATCHES, newNames, of, solveFile } from '../graphs/flow.ts';
 import { pastSizes } from '../graphs/layers/estimator.ts';
 import { exactWeightLevels } from '../graphs/layers/vnni.ts';
 import { ENCODER_STATES, PagePool, emptyState, pageFeeds } from './state.ts';
-import { cosineSchedule } from './schedule.ts';
+import { scheduleOf } from './schedule.ts';
 import { FixedNoise } from './noise.ts';
 import type { FlowConfig } from '../checkpoint/types.ts';
 import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
@@ -106,7 +106,7 @@ export class Solver {
     const solve = this.#solves.get(jobs.length);
     assert(first && solve, 'a batch of a size that has a graph');
     const steps = first.state.tails.dims[0] ?? config.steps;
-    const { time, dt } = cosineSchedule(steps);
+    const { time, dt } = scheduleOf(config, steps);
     const encoded: Awaited<ReturnType<Solver['encode']>>[] = [];
     for (const { run, state, encoderTokens } of jobs) encoded.push(await this.encode(run, state, encoderTokens));
     const names = newNames(pastSizes(config).attentions);

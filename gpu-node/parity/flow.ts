@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { strict as assert } from 'node:assert';
 import { encoderGraph, estimatorGraph, speakerGraph } from '../graphs/flow.ts';
 import { writeModel } from '../graphs/onnx/write.ts';
-import { cosineSchedule, normals, openFlow } from '../mel/index.ts';
+import { cosineSchedule, normals, openFlow, scheduleOf } from '../mel/index.ts';
 import { estimatorFeeds, eulerLoop } from '../mel/euler.ts';
 import { FixedNoise, MAX_NOISE_FRAMES } from '../mel/noise.ts';
 import { ENCODER_STATES, emptyState } from '../mel/state.ts';
@@ -137,7 +137,7 @@ async function solve({ inputs }: ParityCase, context: ParityContext): Promise<Pa
   const given = transposed(float32(inputs, 'noise'), frames);
   const noiseDifference = given.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (noise[i] ?? 0))), 0);
   const projected = await projectSpeaker(context, embedding);
-  const plain = await withGraph(context, estimatorGraph, (session) => eulerLoop(session, { mu, condition, noise: given, speaker: projected, frames, steps: config.steps, guidance: config.inferenceCfgRate }));
+  const plain = await withGraph(context, estimatorGraph, (session) => eulerLoop(session, { mu, condition, noise: given, speaker: projected, frames, schedule: scheduleOf(config, config.steps), guidance: config.inferenceCfgRate }));
   const flow = await openExactFlow(context);
   const channelsFirst = (values: Float32Array): Float32Array => transposed(values, melBins);
   try {

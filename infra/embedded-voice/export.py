@@ -11,6 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import codes
+import field
 import nano
 import text_tokenizer
 from models import Speaker, SpeakerOnnx, Tokenizer, TokenizerOnnx
@@ -81,7 +82,7 @@ flow: !new:cosyvoice.flow.flow.CausalMaskedDiffWithXvec
                 training_cfg_rate: {f[cfg_train]}
                 inference_cfg_rate: {f[cfg]}
                 reg_loss_type: 'l1'
-                n_timesteps: {f[n_timesteps]}
+                pull: {field.PULL}
         estimator: !new:cosyvoice.flow.decoder.CausalConditionalDecoder
             in_channels: 320
             out_channels: 80

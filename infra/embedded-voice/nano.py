@@ -8,8 +8,7 @@ import torch
 CFG = dict(
     lm=dict(hidden_size=192, intermediate_size=640, num_hidden_layers=8, num_attention_heads=3, num_key_value_heads=1),
     mix_ratio=[5, 5],
-    flow=dict(hidden=128, heads=4, ffn=256, blocks=2, channels=192, n_blocks=1, mid=1, dheads=4, dhead=16, cfg_train=0.0, cfg=0.0, sigma=0.0,
-              n_timesteps=6),  # leave 0.0002 of the noise, ten 0.0003 (field.py)
+    flow=dict(hidden=128, heads=4, ffn=256, blocks=2, channels=192, n_blocks=1, mid=1, dheads=4, dhead=16, cfg_train=0.0, cfg=0.0, sigma=0.0),
     hift=dict(base=128, cond=128),
     chunk=25,
 )

@@ -47,10 +47,10 @@ test('the reference checkpoint is described by its own yaml and shapes', async (
   checkpoint.close();
 });
 
-test('the flow takes ten Euler steps, as the official code does, unless the checkpoint says that fewer are enough', async () => {
-  for (const [directory, steps] of [[copiedCheckpoint(), 10], [changedYaml(REG_LOSS, '$&$1n_timesteps: 6\n'), 6]] as const) {
+test('the flow takes ten Euler steps, as the official code does, unless the checkpoint says that one of the right size is enough', async () => {
+  for (const [directory, steps, pull] of [[copiedCheckpoint(), 10, undefined], [changedYaml(REG_LOSS, '$&$1pull: 2.5\n'), 1, 2.5]] as const) {
     const checkpoint = await openCheckpoint(directory, { cacheDirectory: directory });
-    expect(checkpoint.config.flow.steps).toBe(steps);
+    expect(checkpoint.config.flow).toMatchObject({ steps, pull });
     checkpoint.close();
   }
 });
@@ -176,7 +176,7 @@ test('a missing key of the yaml is named with its path', async () => {
   expect(await withYaml('            num_mid_blocks: 2\n', '')).toBe('checkpoint_invalid: cosyvoice2.yaml: flow.decoder.estimator.num_mid_blocks is missing. Restore the published file.');
   expect(await withYaml('    hop_size: 480\n    win_size: 1920\n    fmin: 0\n    fmax: 8000', '    win_size: 1920\n    fmin: 0\n    fmax: 8000')).toContain('feat_extractor: hop_size'.replace(': ', '.'));
   expect(await withYaml('token_mel_ratio: 2\n', '')).toContain('refers to <token_mel_ratio>, which it does not define');
-  expect(await withYaml(REG_LOSS, '$&$1n_timesteps: 0\n')).toContain('flow.decoder.cfm_params.content.n_timesteps must be a positive whole number');
+  expect(await withYaml(REG_LOSS, '$&$1pull: 0\n')).toContain('flow.decoder.cfm_params.content.pull must be a positive number');
   expect(await withYaml('num_blocks: 2', 'num_blocks: two')).toContain('flow.encoder.num_blocks must be a number');
   expect(await withYaml('sample_rate: 24000', 'sample_rate: [24000')).toMatch(/cosyvoice2.yaml line \d+ is not YAML/);
 });
