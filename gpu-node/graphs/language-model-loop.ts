@@ -14,6 +14,7 @@
  */
 import type { Checkpoint } from '../checkpoint/types.ts';
 import { activationOf, embeddingRows, nextLogits } from './language-model.ts';
+import { readerAt } from './layers/qwen2.ts';
 import { drawnIds } from './layers/sampling.ts';
 import type { Precision } from './network.ts';
 import { DATA_TYPE, Graph, NONE } from './onnx/graph.ts';
@@ -103,7 +104,7 @@ export function decodingLoopGraph(checkpoint: Checkpoint, precision: Precision):
   const [tokens = NONE, ...queries] = results.slice(carried.length);
   graph.output('tokens', tokens, 'int64', ['N', 'B', 1]);
   for (const [layer, value] of queries.entries()) graph.output(`queries.${layer}`, value, activation, ['N', 'B', 1, width]);
-  const places = graph.op('Expand', [graph.op('Unsqueeze', [positions, graph.ints([1, 3])]), graph.ints([1, kvHeads, 1, headDim])]);
-  for (const [index, part] of parts.entries()) graph.output(`new.${part}`, graph.op('GatherElements', [final[index]!, places], { axis: 2 }), activation, ['B', kvHeads, 'N', headDim]);
+  const newest = readerAt(graph, positions, config);
+  for (const [index, part] of parts.entries()) graph.output(`new.${part}`, newest(final[index]!), activation, ['B', kvHeads, 'N', headDim]);
   return graph;
 }

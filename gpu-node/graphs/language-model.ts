@@ -1,7 +1,7 @@
 /**
  * The text-speech language model as one graph for prefill and decoding. Rows of the batch have their own lengths and share
  * nothing. In: token ids of one combined table and the key/value cache. Out: logits of the speech head for the last
- * position of each row; the cache, updated in place. Masking and sampling happen outside (tokens/).
+ * position of each row; keys and values of the new positions. Masking and sampling happen outside (tokens/).
  * Official: cosyvoice/llm/llm.py Qwen2LM.
  */
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import type { Checkpoint, LanguageModelConfig } from '../checkpoint/types.ts';
 import { DECODING_LOOP_FILE, decodingLoopGraph } from './language-model-loop.ts';
 import { floatWeight, linear } from './layers/quantize.ts';
 import type { WeightFormat } from './layers/quantize.ts';
-import { qwen2Layers } from './layers/qwen2.ts';
+import { qwen2Layers, readerAt } from './layers/qwen2.ts';
 import type { CachePorts, Projection, Qwen2Outputs } from './layers/qwen2.ts';
 import type { Network, Precision } from './network.ts';
 import { Graph } from './onnx/graph.ts';
@@ -31,24 +31,22 @@ export function embeddingRows(config: LanguageModelConfig): { readonly text: num
   return { text: 0, speech: config.textVocabSize, start: special, task: special + 1, count: special + 2 };
 }
 
-/**
- * Weights (32 MB in float32) up to which a step reads them from the processor's cache: 8 bits save little time there and still
- * cost closeness. Bundled voice, 5 million: 2.1 ms a step in float32, 1.5 in int8 (the least of 300; medians 2.9 and 2.4); of an
- * earlier one's Mandarin characters 13.2 % were misheard in float32 (11.7 to 15.6, four runs), 15.6 % in int8
- * (13.9 to 16.9, five).
- */
+/** Weights (32 MB in float32) of a model that is called small: of a step the arithmetic is then the smaller part. */
 const SMALL = 8_000_000;
 
-/** Weights that every step multiplies: the projections of the layers, and the speech head. */
-function weightCount(config: LanguageModelConfig): number {
+/**
+ * Whether the weights that every step multiplies, the projections of the layers and the speech head, are few. int8 then means a
+ * scale per 32 inputs everywhere, which is one operator a layer instead of six; and a step takes as long with one thread as with two
+ * (bundled voice, 7 million weights: 1.9 ms; eight rows 6.9 and 6.7).
+ */
+export function isSmallModel(config: LanguageModelConfig): boolean {
   const attention = (2 * config.heads + 2 * config.kvHeads) * config.headDim;
-  return config.layers * config.hiddenSize * (attention + 3 * config.intermediateSize) + config.hiddenSize * config.speechVocabSize;
+  return config.layers * config.hiddenSize * (attention + 3 * config.intermediateSize) + config.hiddenSize * config.speechVocabSize <= SMALL;
 }
 
 export const languageModel: Network = {
   stage: 'llm',
   precisions: ['int8', 'int4', 'fp32', 'fp16'],
-  isSmall: (config) => weightCount(config.llm) <= SMALL,
   write(checkpoint, directory, precision) {
     writeModels([
       { graph: languageModelGraph(checkpoint, precision), path: join(directory, LANGUAGE_MODEL_FILE) },
@@ -67,9 +65,11 @@ export type LanguageModelOptions = {
 export type WeightFormats = { readonly layers: (layer: number, projection: Projection) => WeightFormat; readonly head: WeightFormat };
 
 /**
- * Inputs: `ids` (B, T) int64 of the combined table, and those of `qwen2Layers`. Output: `logits` (B, V) float32, V = speechTokenSize + 3,
- * and for word times, when they are fetched, `queries.L` (B, (heads + 2·kvHeads)·headDim): what the last position asks in layer L,
- * before its rotation (its keys and values behind it).
+ * Inputs: `ids` (B, T) int64 of the combined table, `positions` (B, T) int64 (where their keys go), `seqlens_k` (B) int32 (tokens of
+ * each row after this run, minus one), `total_length` () int32 (those of the longest row), `past.L.key|value` (B, kvHeads, P, headDim).
+ * Outputs: `logits` (B, V) float32, V = speechTokenSize + 3; of the cache either `new.L.key|value` (B, kvHeads, T, headDim), which are
+ * to be written at `positions`, or `present.L.key|value`, which must be given the memory of the past; and for word times `queries.L`
+ * (B, (heads + 2·kvHeads)·headDim): what the last position asks in layer L, before its rotation (its keys and values behind it).
  * The embedding table stays on disk, mapped: only rows that are used cost memory.
  */
 export function languageModelGraph(checkpoint: Checkpoint, precision: Precision, { taps = false, formats }: LanguageModelOptions = {}): Graph {
@@ -77,7 +77,18 @@ export function languageModelGraph(checkpoint: Checkpoint, precision: Precision,
   const activation = activationOf(precision);
   const graph = new Graph('language-model');
   const ids = graph.input('ids', 'int64', ['B', 'T']);
-  const { logits, embeds, normed, residuals, projected } = nextLogits(graph, ids, { checkpoint, precision, formats });
+  const newest = readerAt(graph, graph.input('positions', 'int64', ['B', 'T']), config);
+  const size = ['B', config.kvHeads, 'P', config.headDim];
+  const ports: CachePorts = {
+    lengths: graph.input('seqlens_k', 'int32', ['B']),
+    total: graph.input('total_length', 'int32', []),
+    past: (layer, part) => graph.input(`past.${layer}.${part}`, activation, size),
+    present(layer, part, value) {
+      graph.output(`present.${layer}.${part}`, value, activation, size);
+      graph.output(`new.${layer}.${part}`, newest(value), activation, ['B', config.kvHeads, 'T', config.headDim]);
+    },
+  };
+  const { logits, embeds, normed, residuals, projected } = nextLogits(graph, ids, { checkpoint, precision, formats, ports });
   graph.output('logits', logits, 'float32', ['B', config.speechVocabSize]);
 
   const width = (config.heads + 2 * config.kvHeads) * config.headDim;
@@ -100,11 +111,11 @@ export function activationOf(precision: Precision): 'float32' | 'float16' {
 export type NextLogits = Pick<Qwen2Outputs, 'normed' | 'residuals' | 'projected'> & { readonly logits: Value; readonly embeds: Value };
 
 /** ids (B, T) → logits (B, V) float32 of each row's last position, with the cache at `ports`. */
-export function nextLogits(graph: Graph, ids: Value, { checkpoint, precision, formats, ports }: { readonly checkpoint: Checkpoint; readonly precision: Precision; readonly formats?: WeightFormats | undefined; readonly ports?: CachePorts }): NextLogits {
+export function nextLogits(graph: Graph, ids: Value, { checkpoint, precision, formats, ports }: { readonly checkpoint: Checkpoint; readonly precision: Precision; readonly formats?: WeightFormats | undefined; readonly ports: CachePorts }): NextLogits {
   const config = checkpoint.config.llm;
   const read = (name: string): Float32Array => checkpoint.llm.float32(name);
   const activation = activationOf(precision);
-  const { layers, head: headFormat } = formats ?? FORMATS[precision](config.layers);
+  const { layers, head: headFormat } = formats ?? FORMATS[precision](config);
   const embeds = embed(graph, ids, { config, read, stored: precision === 'fp32' ? 'float32' : 'float16', activation });
   const { normed, residuals, projected } = qwen2Layers(graph, embeds, { shape: config, prefix: 'llm.model.model.', read, activation, format: layers, maxPositions: MAX_POSITIONS, ports });
   const last = graph.op('Gather', [normed, graph.ints(-1)], { axis: 1 });
@@ -116,15 +127,15 @@ export function nextLogits(graph: Graph, ids: Value, { checkpoint, precision, fo
 /**
  * int8: rows are quantized whole where RMS norm or attention made the values; the input of `down_proj`, a product that can
  * hold single values far above the rest, and the head get a scale per 32 inputs. int4: only the MLP, which is 80 % of the
- * weights, and not in the first and last layer, whose errors cost most.
+ * weights, and not in the first and last layer, whose errors cost most. A small model has the scale per 32 everywhere.
  * Distance to fp32 on the bundled pilot voice, mean KL divergence of the next token's distribution: int8 0.0014, int4 0.010
  * (0.023 with everything in 4 bits); an 8-bit block format everywhere has 0.0006 and takes twice the time for prompts.
  */
-const FORMATS: Readonly<Record<Precision, (layers: number) => WeightFormats>> = {
+const FORMATS: Readonly<Record<Precision, (config: LanguageModelConfig) => WeightFormats>> = {
   fp32: () => ({ layers: () => 'float32', head: 'float32' }),
   fp16: () => ({ layers: () => 'float16', head: 'float16' }),
-  int8: () => ({ layers: (_, projection) => (projection === 'down_proj' ? 'int8' : 'int8-row'), head: 'int8' }),
-  int4: (layers) => ({ layers: (layer, projection) => (projection === 'q_proj' || projection === 'o_proj' || layer === 0 || layer === layers - 1 ? 'int8-row' : 'int4'), head: 'int8' }),
+  int8: (config) => ({ layers: (_, projection) => (projection === 'down_proj' || isSmallModel(config) ? 'int8' : 'int8-row'), head: 'int8' }),
+  int4: ({ layers }) => ({ layers: (layer, projection) => (projection === 'q_proj' || projection === 'o_proj' || layer === 0 || layer === layers - 1 ? 'int8-row' : 'int4'), head: 'int8' }),
 };
 
 type EmbedOptions = {

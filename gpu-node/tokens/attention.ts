@@ -82,14 +82,16 @@ export class AttentionRecord {
     this.#cells += count * this.heads.length;
     if (this.full || count === 0) return;
     const { heads, kvHeads, headDim } = this.#config;
+    const turn = this.#turn(position);
     const weights = new Float32Array(this.heads.length * count);
     for (const [index, { layer, head }] of this.heads.entries()) {
-      const query = this.#rotated(queries(layer), head * headDim, position);
+      const query = rotated(queries(layer), head * headDim, turn);
       const cached = keys(layer, Math.floor((head * kvHeads) / heads));
       const row = weights.subarray(index * count, (index + 1) * count);
-      for (const [i, at] of this.#positions.entries()) {
+      for (let i = 0; i < count; i += 1) {
+        const start = this.#positions[i]! * headDim;
         let sum = 0;
-        for (let d = 0; d < headDim; d += 1) sum += query[d]! * cached[at * headDim + d]!;
+        for (let d = 0; d < headDim; d += 1) sum += query[d]! * cached[start + d]!;
         row[i] = sum / Math.sqrt(headDim);
       }
       softmax(row);
@@ -119,19 +121,25 @@ export class AttentionRecord {
     this.#cells = this.#steps.reduce((sum, { length }) => sum + length, 0);
   }
 
-  #rotated(all: ArrayLike<number>, first: number, position: number): Float32Array {
+  #turn(position: number): Turn {
     const { headDim, ropeTheta } = this.#config;
-    const half = headDim / 2;
-    const out = new Float32Array(headDim);
-    for (let i = 0; i < half; i += 1) {
-      const angle = position / ropeTheta ** (i / half);
-      const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-      const [a, b] = [all[first + i]!, all[first + half + i]!];
-      out[i] = a * cos - b * sin;
-      out[half + i] = b * cos + a * sin;
-    }
-    return out;
+    const angles = Array.from({ length: headDim / 2 }, (_, i) => position / ropeTheta ** (i / (headDim / 2)));
+    return { cos: Float64Array.from(angles, Math.cos), sin: Float64Array.from(angles, Math.sin) };
   }
+}
+
+/** Of each pair of values at one position. */
+type Turn = { readonly cos: Float64Array; readonly sin: Float64Array };
+
+function rotated(all: ArrayLike<number>, first: number, { cos, sin }: Turn): Float32Array {
+  const half = cos.length;
+  const out = new Float32Array(2 * half);
+  for (let i = 0; i < half; i += 1) {
+    const [a, b] = [all[first + i]!, all[first + half + i]!];
+    out[i] = a * cos[i]! - b * sin[i]!;
+    out[half + i] = b * cos[i]! + a * sin[i]!;
+  }
+  return out;
 }
 
 function softmax(row: Float32Array): void {

@@ -1,11 +1,13 @@
 /**
- * Keys and values of all rows: one (rows, kvHeads, positions, headDim) array per layer and part, read and written in place
- * by the graph. Slots are contiguous, so a batch is the first n slots and one row is a slice of the same memory.
+ * Keys and values of all rows: one (rows, kvHeads, positions, headDim) array per layer and part, which a run reads. Slots are
+ * contiguous, so a batch is the first n slots and one row is a slice of the same memory.
  *
- * No more positions are reserved than the longest row is about to need: onnxruntime-node copies every output into a new array,
- * those that were written in place too, so that a run pays for all positions of its rows, used or not (on a device, for
- * carrying them there). Bundled voice: a run with 1024 positions reserved takes 1.3 to 2.1 times as long as one with 256, with
- * 4096 three to five times.
+ * What a run adds is written here (`write`) on a processor, and by the graph itself, in place, where runs are on a device:
+ * onnxruntime-node copies every output into a new array, those that were written in place too. Bundled voice, 192 positions: a
+ * run of one row 2.1 instead of 2.3 ms, of eight 8.7 instead of 11; and nothing of it for the garbage collector.
+ *
+ * No more positions are reserved than the longest row is about to need, because a run copies all of them, used or not (attention
+ * to a buffer of its own; on a device, to carry them there): with 1024 it takes 1.8 times as long as with 192, with 4096 six times.
  */
 import { strict as assert } from 'node:assert';
 import type { Tensor } from '../runtime/session.ts';

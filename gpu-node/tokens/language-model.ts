@@ -328,24 +328,28 @@ export class LanguageModel {
 
   async #run({ ids, width, lengths, start, layers }: RunOptions): Promise<RunResult> {
     const { feeds, fetches } = this.#cache.bind(start, lengths.length);
+    const cached = this.#loop ? fetches : newParts(fetches);
+    const first = (row: number): number => lengths[row]! - width;
     const { logits, ...rest } = await this.#session.run(
       {
         ...feeds,
         ids: { type: 'int64', dims: [lengths.length, width], data: BigInt64Array.from(ids, BigInt) },
+        positions: { type: 'int64', dims: [lengths.length, width], data: BigInt64Array.from(ids, (_, i) => BigInt(first(Math.floor(i / width)) + (i % width))) },
         seqlens_k: { type: 'int32', dims: [lengths.length], data: Int32Array.from(lengths, (length) => length - 1) },
         total_length: { type: 'int32', dims: [], data: Int32Array.of(Math.max(...lengths)) },
       },
-      { ...fetches, logits: null, ...Object.fromEntries(layers.map((layer) => [`queries.${layer}`, null])) } satisfies Record<string, Tensor | null>,
+      { ...cached, logits: null, ...Object.fromEntries(layers.map((layer) => [`queries.${layer}`, null])) } satisfies Record<string, Tensor | null>,
     );
     if (logits?.type !== 'float32') throw new CosyError('internal_error', 'The language model graph has no float32 output called logits: convert the checkpoint again.');
+    const values = (name: string): Float32Array | Float16Array => {
+      const data = rest[name]?.data;
+      assert(data instanceof Float32Array || data instanceof Float16Array);
+      return data;
+    };
+    if (!this.#loop) for (const row of lengths.keys()) this.#cache.write(start + row, { first: first(row), count: width, row, width, values: (part) => values(`new.${part}`) });
     const { heads, kvHeads, headDim } = this.#config;
     const size = (heads + 2 * kvHeads) * headDim;
-    const queries = (layer: number, row: number): ArrayLike<number> => {
-      const data = rest[`queries.${layer}`]?.data;
-      assert(data instanceof Float32Array || data instanceof Float16Array);
-      return data.subarray(row * size, (row + 1) * size);
-    };
-    return { logits: logits.data, queries };
+    return { logits: logits.data, queries: (layer, row) => values(`queries.${layer}`).subarray(row * size, (row + 1) * size) };
   }
 
   /** Brings rows into neighbouring slots (one row stays where it is) and returns the first slot. */
@@ -412,6 +416,14 @@ export class LanguageModel {
   #notify(): void {
     for (const resolve of this.#wake.splice(0)) resolve();
   }
+}
+
+/**
+ * Instead of the whole cache, what a run adds to it: on a processor it is cheaper to write that here than to get everything back
+ * (cache.ts). Bundled voice: a run 1.3 instead of 1.8 ms.
+ */
+function newParts(presents: Readonly<Record<string, Tensor>>): Record<string, null> {
+  return Object.fromEntries(Object.keys(presents).map((name) => [name.replace('present.', 'new.'), null]));
 }
 
 /** Whether a step made a speech token, or replayed one. */

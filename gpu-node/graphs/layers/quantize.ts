@@ -141,8 +141,18 @@ export function dequantizeBlocks({ packed, scales }: BlockWeights, { outputs, in
   return weight;
 }
 
+/**
+ * Levels tried for the largest weight. Where weights lie on a coarse grid of up to 15 steps to each side, as the bundled voice's
+ * do, one of the others is a multiple of the largest's steps, and the block is kept exactly.
+ */
+const EIGHT_BIT_RANGES = [127, 126, 121, 120, 117] as const;
+/** How far from a whole level a weight on such a grid may be: both it and the largest were rounded to half precision (2 · 2⁻¹¹ · 127). */
+const HALF_PRECISION = 0.125;
+
 function plainScale(block: Float32Array, levels: Int8Array): number {
-  const scale = Math.fround(Math.abs(extreme(block)) / 127);
+  const peak = Math.abs(extreme(block));
+  const isExact = (range: number): boolean => block.every((value) => Math.abs((value / peak) * range - Math.round((value / peak) * range)) < HALF_PRECISION);
+  const scale = Math.fround(peak / (EIGHT_BIT_RANGES.find(isExact) ?? EIGHT_BIT_RANGES[0]));
   if (scale > 0) for (let i = 0; i < block.length; i += 1) levels[i] = ((block[i]! / scale + 128.5) | 0) - 128;
   return scale;
 }

@@ -1,8 +1,8 @@
 /**
  * Qwen2 decoder layers over a shared key/value buffer, in ONNX Runtime's fused operators.
  *   x += O(attention(rms(x)));  x += down(silu(gate(rms(x))) · up(rms(x)))
- * Rotary position, causal mask and cache update happen inside GroupQueryAttention: past and present are the same memory
- * of capacity P, new keys and values are written at each row's own length. Reference: transformers modeling_qwen2.py.
+ * Rotary position, causal mask and cache update happen inside GroupQueryAttention: past and present have P positions and may be
+ * the same memory, new keys and values are written at each row's own length. Reference: transformers modeling_qwen2.py.
  */
 import { concatenate } from '../../runtime/floats.ts';
 import { MICROSOFT, NONE, bytesOf } from '../onnx/graph.ts';
@@ -34,19 +34,20 @@ export type Qwen2Options = {
   readonly format: (layer: number, projection: Projection) => WeightFormat;
   /** Rows of the rotary table: no sequence may be longer. */
   readonly maxPositions: number;
-  /** Where lengths and cache come from and go to; inputs and outputs of the graph unless said. */
-  readonly ports?: CachePorts | undefined;
+  /** Where lengths and cache come from and go to. */
+  readonly ports: CachePorts;
 };
 
 /** `lengths` (B) int32, `total` () int32; `past` (B, kvHeads, P, headDim) of a layer, and `present`, told what it becomes. */
 export type CachePorts = {
   readonly lengths: Value;
   readonly total: Value;
-  readonly past: (layer: number, part: 'key' | 'value') => Value;
-  readonly present: (layer: number, part: 'key' | 'value', value: Value) => void;
+  readonly past: (layer: number, part: CachePart) => Value;
+  readonly present: (layer: number, part: CachePart, value: Value) => void;
 };
 
-const PARTS = ['key', 'value'] as const;
+export const PARTS = ['key', 'value'] as const;
+export type CachePart = (typeof PARTS)[number];
 
 export type Qwen2Outputs = {
   /** (B, T, hidden) after the final norm: `hidden_states[-1]` of transformers. */
@@ -58,13 +59,12 @@ export type Qwen2Outputs = {
 };
 
 /**
- * x (B, T, hidden) → hidden states. Adds inputs `seqlens_k` (B) int32 (tokens of each row after this run, minus one),
- * `total_length` () int32 (the longest row), `past.L.key` and `past.L.value` (B, kvHeads, P, headDim), and outputs
- * `present.L.key|value` that must be given the same memory. On CPU, B must be 1 when T > 1 and the row has a past.
+ * x (B, T, hidden) → hidden states. `ports.lengths`: tokens of each row after this run, minus one; `ports.total`: those of the
+ * longest row. On CPU, B must be 1 when T > 1 and the row has a past.
  */
 export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen2Outputs {
   const { shape, prefix, activation, read } = options;
-  const { lengths, total, past, present: keep } = options.ports ?? graphPorts(graph, options);
+  const { lengths, total, past, present: keep } = options.ports;
   const [cos, sin] = rotaryTables(graph, options);
   const norm = (name: string): Value => floatWeight(graph, `${prefix}${name}.weight`, { shape: [shape.hiddenSize], type: activation, values: () => read(`${prefix}${name}.weight`) });
 
@@ -99,14 +99,10 @@ export function qwen2Layers(graph: Graph, x: Value, options: Qwen2Options): Qwen
   return { normed, residuals, projected };
 }
 
-function graphPorts(graph: Graph, { shape, activation }: Qwen2Options): CachePorts {
-  const size = ['B', shape.kvHeads, 'P', shape.headDim];
-  return {
-    lengths: graph.input('seqlens_k', 'int32', ['B']),
-    total: graph.input('total_length', 'int32', []),
-    past: (layer, part) => graph.input(`past.${layer}.${part}`, activation, size),
-    present: (layer, part, value) => graph.output(`present.${layer}.${part}`, value, activation, size),
-  };
+/** Reads what a run wrote at `positions` (B, T) int64 out of a cache (B, kvHeads, P, headDim) → (B, kvHeads, T, headDim). */
+export function readerAt(graph: Graph, positions: Value, { kvHeads, headDim }: Pick<Qwen2Shape, 'kvHeads' | 'headDim'>): (cache: Value) => Value {
+  const places = graph.op('Expand', [graph.op('Unsqueeze', [positions, graph.ints([1, 3])]), graph.ints([1, kvHeads, 1, headDim])]);
+  return (cache) => graph.op('GatherElements', [cache, places], { axis: 2 });
 }
 
 /** Returns [rms(a + b)·weight, a + b]. */

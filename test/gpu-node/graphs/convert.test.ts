@@ -51,13 +51,13 @@ test('every stage is written once and found again, in the precision that was ask
   expect(entries(cacheDirectory).length).toBe(4);
 });
 
-test('8-bit weights are chosen for language model and flow of the official size, float32 for small ones, and what is asked for wins', async () => {
+test('8-bit weights are chosen for language models, and for a flow of the official size; float32 for a small one, and what is asked for wins', async () => {
   const { config, close } = await openCheckpoint(golden);
   onTestFinished(close);
   const official = { ...config, llm: { ...config.llm, hiddenSize: 896, intermediateSize: 4864, layers: 24, heads: 14, kvHeads: 2, headDim: 64 }, flow: { ...config.flow, estimator: { ...config.flow.estimator, channels: 256 } } };
-  expect(chosenPrecisions(config)).toEqual({ llm: 'fp32', flow: 'fp32', hift: 'fp32', features: 'fp32' });
+  expect(chosenPrecisions(config)).toEqual({ llm: 'int8', flow: 'fp32', hift: 'fp32', features: 'fp32' });
   expect(chosenPrecisions(official)).toEqual({ llm: 'int8', flow: 'int8', hift: 'fp32', features: 'fp32' });
-  expect(chosenPrecisions(config, { llm: 'int8', flow: 'int8' })).toMatchObject({ llm: 'int8', flow: 'int8' });
+  expect(chosenPrecisions(config, { llm: 'fp32', flow: 'int8' })).toMatchObject({ llm: 'fp32', flow: 'int8' });
   expect(chosenPrecisions(official, { flow: 'fp32' })).toMatchObject({ llm: 'int8', flow: 'fp32' });
 });
 

@@ -109,7 +109,7 @@ describe('several steps in one run', () => {
     const session = await cpu(join(directory, 'llm.onnx'));
     for (const [step, id] of [9, ...forced.slice(0, -1)].entries()) {
       const lengths = { seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(fed + step) }, total_length: { type: 'int32', dims: [], data: Int32Array.of(fed + step + 1) } } as const;
-      await session.run({ ...tensors('past'), ...lengths, ids: { type: 'int64', dims: [1, 1], data: BigInt64Array.of(BigInt(rows.speech + id)) } }, { logits: null, ...tensors('present') });
+      await session.run({ ...tensors('past'), ...lengths, positions: { type: 'int64', dims: [1, 1], data: BigInt64Array.of(BigInt(fed + step)) }, ids: { type: 'int64', dims: [1, 1], data: BigInt64Array.of(BigInt(rows.speech + id)) } }, { logits: null, ...tensors('present') });
     }
     for (const { name, data } of parts) {
       for (let head = 0; head < kvHeads; head += 1) {

@@ -108,3 +108,16 @@ describe('linear layers in every weight format', () => {
     expect(ours).toBeLessThan(0.09);
   });
 });
+
+describe('8-bit blocks', () => {
+  it('keep weights on a coarse grid as they are: up to 15 steps to each side, in half precision', () => {
+    for (let most = 1; most <= 15; most += 1) {
+      const step = 0.0137 * most;
+      const grid = Float32Array.from({ length: outputs * inputs }, (_, i) => Math.fround(step * (((i * 7919) % (2 * most + 1)) - most)));
+      const size = { outputs, inputs, bits: 8 as const };
+      expect(relativeError(dequantizeBlocks(quantizeBlocks(grid, size), size), grid), `${most} steps`).toBeLessThan(1e-6);
+      const half = Float32Array.from(new Float16Array(grid));
+      expect(relativeError(dequantizeBlocks(quantizeBlocks(half, size), size), half), `${most} steps in half precision`).toBeLessThan(4e-4);
+    }
+  });
+});
