@@ -4,11 +4,13 @@
  */
 import { basename } from 'node:path';
 import { randomInt } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { CosyError } from '../shared/errors/index.ts';
 import type { Job, JobVoice, Mode } from '../shared/contract/job.ts';
 import { openCheckpoint } from './checkpoint/index.ts';
 import type { Checkpoint } from './checkpoint/types.ts';
 import { chosenPrecisions, convertCheckpoint } from './graphs/convert.ts';
+import { isSmallModel } from './graphs/language-model.ts';
 import type { Precision, Stage } from './graphs/network.ts';
 import type { Device } from './runtime/session.ts';
 import { startThread } from './runtime/thread.ts';
@@ -16,12 +18,14 @@ import type { Thread } from './runtime/thread.ts';
 import type { AcousticMethods, AcousticStats } from './schedule/acoustic-thread.ts';
 import { Rounds } from './schedule/rounds.ts';
 import { convert } from './schedule/voicing.ts';
-import type { WaveMethods, WaveStats } from './schedule/wave-thread.ts';
+import { WaveHelper, fillsOneCore } from './schedule/wave-parts.ts';
+import type { WaveThreads } from './schedule/wave-parts.ts';
+import type { WaveMethods, WaveStats, WaveThreadOptions } from './schedule/wave-thread.ts';
 import type { MadeVoice, Recording } from './schedule/enrolment.ts';
 import type { PreparedVoice } from './schedule/voice-shelf.ts';
 import { Seeds } from './schedule/reading.ts';
 import type { SourceLimits, TextPiece } from './schedule/source.ts';
-import type { TokenMethods, TokenStats } from './schedule/tokens-thread.ts';
+import type { TokenMethods, TokenStats, TokenThreadOptions } from './schedule/tokens-thread.ts';
 import type { ResumePoint } from '../shared/contract/tokens.ts';
 import { Trace } from './metrics/trace.ts';
 import { synthesize } from './synthesize.ts';
@@ -96,7 +100,7 @@ export interface Engine {
   /** What is held right now: rows, streams, bytes. */
   stats(): Promise<EngineStats>;
   /** Ends a thread that hangs; its requests fail with a retryable error and the next one starts a fresh thread. */
-  restart(thread: keyof Threads): Promise<void>;
+  restart(thread: 'tokens' | 'acoustic' | 'wave'): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -108,13 +112,17 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
     const directories = await convertCheckpoint({ checkpoint, cacheDirectory, precisions, onProgress: (stage) => onProgress?.(`converting ${stage}`) });
     const shared = { config: checkpoint.config, directories, precisions: chosenPrecisions(checkpoint.config, precisions), device: settings.device, threads: settings.threads };
     const engine = new ThreadedEngine(checkpoint, {
-      tokens: startThread<TokenMethods>({ module: new URL('./schedule/tokens-thread.ts', import.meta.url), options: { ...shared, stepsPerRun: settings.stepsPerRun }, name: 'tokens' }),
+      tokens: startThread<TokenMethods>({
+        module: new URL('./schedule/tokens-thread.ts', import.meta.url),
+        options: { ...shared, threads: settings.device === 'cpu' && isSmallModel(checkpoint.config.llm) ? 1 : settings.threads, stepsPerRun: settings.stepsPerRun } satisfies TokenThreadOptions,
+        name: 'tokens',
+      }),
       acoustic: startThread<AcousticMethods>({
         module: new URL('./schedule/acoustic-thread.ts', import.meta.url),
         options: { ...shared, source: { campplusPath: checkpoint.campplusPath, speechTokenizerPath: checkpoint.speechTokenizerPath, hash: checkpoint.hash } },
         name: 'acoustic',
       }),
-      wave: startThread<WaveMethods>({ module: new URL('./schedule/wave-thread.ts', import.meta.url), options: shared, name: 'wave' }),
+      ...waveThreads(shared),
     });
     await engine.warmUp().catch(async (error: unknown) => {
       await engine.close();
@@ -127,7 +135,15 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
   }
 }
 
-type Threads = { readonly tokens: Thread<TokenMethods>; readonly acoustic: Thread<AcousticMethods>; readonly wave: Thread<WaveMethods> };
+/** Two of one core each where one thread could not use more. */
+function waveThreads(options: WaveThreadOptions): WaveThreads {
+  const start = (name: string, threads: number): Thread<WaveMethods> => startThread<WaveMethods>({ module: new URL('./schedule/wave-thread.ts', import.meta.url), options: { ...options, threads } satisfies WaveThreadOptions, name });
+  const cores = options.threads === 0 ? availableParallelism() : options.threads;
+  if (options.device !== 'cpu' || cores < 2 || !fillsOneCore(options.config.hift)) return { wave: start('wave', options.threads) };
+  return { wave: start('wave', 1), second: new WaveHelper(start('second wave', 1)) };
+}
+
+type Threads = WaveThreads & { readonly tokens: Thread<TokenMethods>; readonly acoustic: Thread<AcousticMethods> };
 
 class ThreadedEngine implements Engine {
   readonly #checkpoint: Checkpoint;
@@ -153,6 +169,7 @@ class ThreadedEngine implements Engine {
   async warmUp(): Promise<void> {
     const { tokens, acoustic, wave } = this.#threads;
     await Promise.all([this.#text, tokens.call('ready', null), acoustic.call('ready', null), wave.call('ready', null)]);
+    this.#threads.second?.start();
   }
 
   voices(): readonly { readonly name: string; readonly language: string | undefined }[] {
@@ -212,7 +229,7 @@ class ThreadedEngine implements Engine {
     return { tokens: stats[0], acoustic: stats[1], wave: stats[2] };
   }
 
-  async restart(thread: keyof Threads): Promise<void> {
+  async restart(thread: 'tokens' | 'acoustic' | 'wave'): Promise<void> {
     await this.#threads[thread].restart();
   }
 
@@ -237,8 +254,8 @@ class ThreadedEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    const { tokens, acoustic, wave } = this.#threads;
-    await Promise.all([tokens.close(), acoustic.close(), wave.close()]);
+    const { tokens, acoustic, wave, second } = this.#threads;
+    await Promise.all([tokens.close(), acoustic.close(), wave.close(), second?.thread.close()]);
     this.#checkpoint.close();
   }
 }

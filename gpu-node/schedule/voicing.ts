@@ -16,11 +16,12 @@ import { blocksToGather, released } from './playback.ts';
 import type { Playback } from './playback.ts';
 import type { Read, Reading, Seeds } from './reading.ts';
 import type { Rounds } from './rounds.ts';
-import type { WaveMethods } from './wave-thread.ts';
+import { wholeSound } from './wave-parts.ts';
+import type { WaveThreads } from './wave-parts.ts';
 import type { Piece } from './wave-streams.ts';
 
-/** The two threads that make sound. */
-export type SoundThreads = { readonly acoustic: Thread<AcousticMethods>; readonly wave: Thread<WaveMethods> };
+/** The threads that make sound. */
+export type SoundThreads = WaveThreads & { readonly acoustic: Thread<AcousticMethods> };
 
 export type VoicingContext = SoundThreads & {
   readonly rounds: Rounds;
@@ -55,10 +56,10 @@ export async function* voiced(sentences: AsyncGenerator<ReadSentence>, manner: M
 }
 
 /** Tokens that are there → samples, without a listener: voice conversion. Throws what the threads throw. */
-export async function convert({ acoustic, wave }: SoundThreads, { speechTokens, seed, speed, ...speaking }: Speaking & { readonly speechTokens: readonly number[]; readonly seed: number; readonly speed: number }, signal: AbortSignal): Promise<Float32Array> {
+export async function convert(threads: SoundThreads, { speechTokens, seed, speed, ...speaking }: Speaking & { readonly speechTokens: readonly number[]; readonly seed: number; readonly speed: number }, signal: AbortSignal): Promise<Float32Array> {
   const deadlineMs = Date.now();
-  const { mel } = await acoustic.call('whole', { ...speaking, speechTokens, deadlineMs }, signal);
-  return (await wave.call('whole', new Transfer({ mel, seed, speed, deadlineMs }, [mel.buffer]), signal)).samples;
+  const { mel } = await threads.acoustic.call('whole', { ...speaking, speechTokens, deadlineMs }, signal);
+  return (await wholeSound(threads, { mel, seed, speed, deadlineMs }, signal)).samples;
 }
 
 /** `index` is the sentence's; `resumed`: tokens that an earlier run made and sent. */
@@ -87,7 +88,7 @@ async function* wholeMel(reads: AsyncIterable<Read>, { index, resumed, key, prom
 async function* wholeWave(sentences: AsyncIterable<Whole>, { index, speed }: Sentence, context: VoicingContext): AsyncGenerator<Voiced> {
   for await (const { mel, speechTokens, ...spent } of sentences) {
     const { seeds, playback, signal } = context;
-    const made = await sounded(context, context.wave.call('whole', new Transfer({ mel, seed: seeds.of(index), speed, deadlineMs: playback.deadlineMs }, [mel.buffer]), signal));
+    const made = await sounded(context, wholeSound(context, { mel, seed: seeds.of(index), speed, deadlineMs: playback.deadlineMs }, signal));
     count({ ...spent, wave: made }, context.trace);
     const trimmer = new Trimmer({ sampleRateHz: context.sampleRateHz });
     const samples = trimmer.push(made.samples, { last: true });

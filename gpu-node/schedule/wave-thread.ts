@@ -8,6 +8,7 @@ import { graphOpener } from '../runtime/session.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import { Transfer, serveThread } from '../runtime/thread.ts';
 import { openVocoder } from '../wave/index.ts';
+import type { Part } from '../wave/index.ts';
 import type { Deadline } from './acoustic-thread.ts';
 import type { MelPiece } from './flow-streams.ts';
 import { Turns } from './turns.ts';
@@ -16,12 +17,15 @@ import type { Piece, WaveBegin } from './wave-streams.ts';
 
 export type WaveThreadOptions = SessionOptions & { readonly config: ModelConfig; readonly directories: Readonly<Record<Stage, string>> };
 
+/** mel (F, melBins) */
+export type WholeSentence = Deadline & { readonly mel: Float32Array; readonly seed: number; readonly speed: number };
+
 export type WaveStats = { readonly streams: number; readonly queued: number };
 
 export type WaveMethods = {
   ready: (args: null) => Promise<void>;
-  /** A sentence: mel (F, melBins), which moves here. */
-  whole: (args: Deadline & { readonly mel: Float32Array; readonly seed: number; readonly speed: number }, signal: AbortSignal) => Promise<Transfer<Piece>>;
+  /** A sentence, or a part of it: mel (F, melBins) of all of it. */
+  whole: (args: WholeSentence & { readonly part?: Part | undefined }, signal: AbortSignal) => Promise<Transfer<Piece>>;
   /** `id` is that of the acoustic thread; `begin`: the first time. `close` frees it, also when `push` failed or was cancelled. */
   push: (args: Deadline & { readonly id: number; readonly begin: WaveBegin | undefined; readonly pieces: readonly MelPiece[]; readonly last: boolean }, signal: AbortSignal) => Promise<Transfer<Piece>>;
   close: (args: { readonly id: number }) => Promise<void>;
@@ -41,13 +45,13 @@ serveThread<WaveThreadOptions, WaveMethods>(async ({ config, directories, ...opt
   return {
     ready: async () => {},
 
-    whole({ mel, seed, speed, deadlineMs }, signal) {
+    whole({ mel, seed, speed, part, deadlineMs }, signal) {
       const askedMs = performance.now();
       return turns.run(
         deadlineMs,
         async () => {
           const beginMs = performance.now();
-          const samples = await vocoder.offline(mel, { noise: { seed }, speed });
+          const samples = await vocoder.offline(mel, { noise: { seed }, speed, part });
           return new Transfer({ samples, turnMs: beginMs - askedMs, waveMs: performance.now() - beginMs }, [samples.buffer]);
         },
         signal,

@@ -10,6 +10,8 @@ import { OfficialStream, inference } from './official.ts';
 import type { SourceNoise } from './source.ts';
 import { VocoderStream } from './stream.ts';
 import type { StreamOptions } from './stream.ts';
+import { offline } from './offline.ts';
+import type { Part } from './offline.ts';
 import { resizeMel } from './tempo.ts';
 
 export { VocoderEngine, binsFirst, framesFirst } from './engine.ts';
@@ -23,6 +25,7 @@ export { createResampler, resample } from './resample.ts';
 export type { Resampler, ResamplerOptions } from './resample.ts';
 export type { SourceNoise } from './source.ts';
 export type { StreamOptions, VocoderStream } from './stream.ts';
+export type { Part } from './offline.ts';
 export type { OfficialPiece, OfficialStream } from './official.ts';
 
 /** Noise and speed of a whole utterance. */
@@ -30,6 +33,8 @@ export type OfflineOptions = {
   readonly noise: SourceNoise;
   /** 0.5…2: the mel is resampled in time before, as the official code does. 1 when absent. */
   readonly speed?: number;
+  /** Only this part, out of several that others make. */
+  readonly part?: Part | undefined;
 };
 
 /** A loaded vocoder. Streams of one vocoder may be used in turns; a run occupies the thread. */
@@ -39,7 +44,7 @@ export interface Vocoder {
   readonly samplesPerFrame: number;
   /** Frames by which an exact stream lags behind its mel. */
   readonly lookaheadFrames: number;
-  /** mel (F, 80) → (480·F,) samples; F = 0 gives none. Throws `invalid_value`, `generation_failed`. */
+  /** mel (F, 80) → (480·F,) samples, or those of the part; F = 0 gives none. Throws `invalid_value`, `generation_failed`. */
   offline(mel: Float32Array, options: OfflineOptions): Promise<Float32Array>;
   /** Pieces in, pieces out, the same samples as `offline` without `speed` (for a tempo see `TempoStretch`). */
   stream(options: StreamOptions): VocoderStream;
@@ -57,7 +62,7 @@ export async function openVocoder({ directory, config, open }: { directory: stri
     sampleRateHz: config.sampleRateHz,
     samplesPerFrame: engine.samplesPerFrame,
     lookaheadFrames: engine.context.f0 + engine.context.total,
-    offline: (mel, { noise, speed = 1 }) => new VocoderStream(engine, { noise }).push(speed === 1 ? mel : resizeMel(mel, config.melBins, speed), { last: true }),
+    offline: (mel, { noise, speed = 1, part }) => offline(engine, speed === 1 ? mel : resizeMel(mel, config.melBins, speed), { noise, part }),
     stream: (options) => new VocoderStream(engine, options),
     officialStream: (noise) => new OfficialStream(engine, noise),
     inference: (mel, options) => inference(engine, mel, options),

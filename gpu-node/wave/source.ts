@@ -17,6 +17,8 @@ export type SourceOptions = {
   readonly config: VocoderConfig;
   readonly weights: SourceWeights;
   readonly noise: SourceNoise;
+  /** Samples before this one are 0: only the phase is followed. */
+  readonly startSample?: number;
   /** Receives the harmonics before they are merged: sample, harmonic, value (for the reference cases). */
   readonly onSine?: (sample: number, harmonic: number, value: number) => void;
 };
@@ -86,8 +88,12 @@ export class HarmonicSource {
 
   /** `steps`: turns per sample, standing still when absent; the first sample lies half a step after `offset`. */
   #render(out: Float32Array, { voiced, start, steps, offset = 0 }: { voiced: boolean; start: Float64Array; steps: Float64Array | undefined; offset?: number }): void {
-    const { config, weights, onSine } = this.#options;
+    const { config, weights, onSine, startSample = 0 } = this.#options;
     const count = out.length;
+    if (this.#samples + count <= startSample) {
+      this.#samples += count;
+      return;
+    }
     const sum = new Float64Array(count).fill(weights.bias);
     const noise = this.#noise(this.#samples, count);
     const level = voiced ? config.nsfSigma : config.nsfAlpha / 3;

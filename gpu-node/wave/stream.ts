@@ -51,13 +51,13 @@ export class VocoderStream {
   constructor(engine: VocoderEngine, options: StreamOptions) {
     const { total } = engine.context;
     this.#engine = engine;
-    this.#source = new HarmonicSource({ config: engine.config, weights: engine.weights, noise: options.noise });
     this.#tile = options.tileFrames ?? TILE_FRAMES;
     this.#contextFrames = options.contextFrames ?? total;
     this.#startSample = options.startSample ?? 0;
     this.#mel = new Slices(engine.config.melBins);
     this.#excitation = new Slices(engine.samplesPerFrame);
     this.#decoded = Math.max(0, Math.floor(this.#startSample / engine.samplesPerFrame));
+    this.#source = new HarmonicSource({ config: engine.config, weights: engine.weights, noise: options.noise, startSample: (this.#decoded - total) * engine.samplesPerFrame });
   }
 
   /** Frames by which the samples lag behind the mel until the last piece. */

@@ -62,6 +62,22 @@ describe('the streaming vocoder', () => {
     }
   });
 
+  it('is made in parts side by side: one behind the other they are the whole, at any speed, and a short one is the first part', async () => {
+    for (const [frames, speed, of] of [[60, 1, 2], [61, 1, 2], [150, 1, 2], [200, 1, 3], [150, 1.3, 2], [90, 0.7, 2]] as const) {
+      const mel = wanderingMel(frames);
+      const whole = await vocoder.offline(mel, { noise: NOISE, speed });
+      const parts = await Promise.all(Array.from({ length: of }, (_, index) => vocoder.offline(mel, { noise: NOISE, speed, part: { index, of } })));
+      expect(largestDifference(concatenate(parts), whole)).toBeLessThan(SAME);
+      const sizes = parts.map(({ length }) => length);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(480);
+    }
+    for (const frames of [0, 1, 59]) {
+      const mel = wanderingMel(frames);
+      const parts = [0, 1].map((index) => vocoder.offline(mel, { noise: NOISE, part: { index, of: 2 } }));
+      expect((await Promise.all(parts)).map(({ length }) => length)).toEqual([frames * 480, 0]);
+    }
+  });
+
   it('has no step at the seams: the second difference there is not above that of the 20 ms around', async () => {
     const mel = wanderingMel(200);
     for (const contextFrames of [15, 6]) {
