@@ -25,7 +25,7 @@ export function fillsOneCore({ baseChannels, upsampleRates }: VocoderConfig): bo
   return baseChannels >> upsampleRates.length < CHANNELS_PER_THREAD;
 }
 
-/** A wave thread that starts in the background: nobody waits for it, and until it is ready there is one. */
+/** A wave thread that starts in the background: nobody waits for it, and until it is ready the first one makes its part. */
 export class WaveHelper {
   readonly thread: Thread<WaveMethods>;
   #ready = false;
@@ -48,12 +48,16 @@ export class WaveHelper {
   }
 }
 
-/** mel moves to the thread. Of two threads' waiting and work the longer counts. */
+/**
+ * mel moves to the thread. The parts are the same whoever makes them, and so are the samples, to the bit. Of two threads' waiting
+ * and work the longer counts.
+ */
 export async function wholeSound({ wave, second }: WaveThreads, sentence: WholeSentence, signal: AbortSignal): Promise<Piece> {
   const moved = <T extends WholeSentence>(args: T): Transfer<T> => new Transfer(args, [args.mel.buffer]);
-  if (!second?.ready) return wave.call('whole', moved(sentence), signal);
-  const behind = second.thread.call('whole', { ...sentence, part: { index: 1, of: 2 } }, signal);
-  behind.catch(() => second.start());
+  if (!second) return wave.call('whole', moved(sentence), signal);
+  const helps = second.ready;
+  const behind = (helps ? second.thread : wave).call('whole', { ...sentence, part: { index: 1, of: 2 } }, signal);
+  behind.catch(() => helps && second.start());
   const [first, last] = await Promise.all([wave.call('whole', moved({ ...sentence, part: { index: 0, of: 2 } }), signal), behind]);
   return { samples: concatenate([first.samples, last.samples]), turnMs: Math.max(first.turnMs, last.turnMs), waveMs: Math.max(first.waveMs, last.waveMs) };
 }

@@ -26,14 +26,17 @@ const { signal } = new AbortController();
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a whole sentence', () => {
-  it('is shared once the second thread is ready, and one thread’s before', async () => {
+  it('is shared once the second thread is ready; before, the first one makes the same parts', async () => {
     const asked: Asked[] = [];
     const ready = Promise.withResolvers<void>();
     const second = new WaveHelper(thread(asked, 'second', { ready: () => ready.promise }));
     const wave = thread(asked, 'first');
     second.start();
-    expect((await wholeSound({ wave, second }, sentence(), signal)).samples).toEqual(Float32Array.of(0.1, 0.1));
-    expect(asked.filter(({ method }) => method === 'whole')).toEqual([{ name: 'first', method: 'whole', part: undefined, moved: true, frames: 100 }]);
+    expect((await wholeSound({ wave, second }, sentence(), signal)).samples).toEqual(Float32Array.of(0.1, 0.1, 0.1, 0.1));
+    expect(asked.filter(({ method }) => method === 'whole')).toEqual([
+      { name: 'first', method: 'whole', part: { index: 1, of: 2 }, moved: false, frames: 100 },
+      { name: 'first', method: 'whole', part: { index: 0, of: 2 }, moved: true, frames: 100 },
+    ]);
     ready.resolve();
     await settled();
     asked.length = 0;
@@ -45,7 +48,7 @@ describe('a whole sentence', () => {
     ]);
   });
 
-  it('fails with the second thread, which is started again, and is one thread’s until it is back', async () => {
+  it('fails with the second thread, which is started again, and is the first one’s until it is back', async () => {
     const asked: Asked[] = [];
     const starts: PromiseWithResolvers<void>[] = [];
     const ready = () => {
@@ -59,17 +62,21 @@ describe('a whole sentence', () => {
     await settled();
     await expect(wholeSound({ wave, second }, sentence(), signal)).rejects.toMatchObject({ code: 'internal_error' });
     expect([starts.length, second.ready]).toEqual([2, false]);
-    expect((await wholeSound({ wave, second }, sentence(), signal)).samples.length).toBe(2);
+    expect((await wholeSound({ wave, second }, sentence(), signal)).samples).toEqual(Float32Array.of(0.1, 0.1, 0.1, 0.1));
     starts[1]!.resolve();
     await settled();
     expect(second.ready).toBe(true);
   });
 
-  it('is one thread’s where the second one does not start', async () => {
+  it('is the first thread’s where the second one does not start, and whole where there is none', async () => {
     const second = new WaveHelper(thread([], 'second', { ready: async () => Promise.reject(new Error('no memory')) }));
     second.start();
     await settled();
-    expect((await wholeSound({ wave: thread([], 'first'), second }, sentence(), signal)).samples.length).toBe(2);
+    const asked: Asked[] = [];
+    const wave = thread(asked, 'first');
+    expect((await wholeSound({ wave, second }, sentence(), signal)).samples).toEqual(Float32Array.of(0.1, 0.1, 0.1, 0.1));
+    expect((await wholeSound({ wave }, sentence(), signal)).samples).toEqual(Float32Array.of(0.1, 0.1));
+    expect(asked.map(({ part }) => part)).toEqual([{ index: 1, of: 2 }, { index: 0, of: 2 }, undefined]);
   });
 });
 
