@@ -75,6 +75,16 @@ def masked(module, name, scale=0.0, fixed=0.0):
     return only
 
 
+@torch.no_grad()
+def loaded(est):
+    """written-out weights were put in place of the parameters: what gives these weights"""
+    for m in est.modules():
+        for part in getattr(m, "parametrizations", {}).values():
+            if isinstance(part[0], Only):
+                scale, w = part[0].scale, part.original
+                w.copy_(torch.where(scale != 0, (w - part[0].fixed) / torch.where(scale != 0, scale, torch.ones_like(scale)), w))
+
+
 def grids(net, a, small=16000):
     """adds a Grid to every matrix that export.py packs -> after(step) of loop.train, which switches a.levels on for the last a.grid steps (small ones
     keep 63: they weigh little)"""

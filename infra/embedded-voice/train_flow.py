@@ -117,7 +117,7 @@ class Batches:
 def main():
     ap = loop.arguments(argparse.ArgumentParser(), 12000, 1e-3, 350)
     ap.add_argument("--speaker", help="speaker.pt; default is the work folder's")
-    ap.add_argument("--init", help="flow.pt to start from; parts that do not fit are left out")
+    ap.add_argument("--init", help="flow.pt of a written voice to go on from")
     ap.add_argument("--crop", type=int, default=125, help="longest piece, in speech tokens")
     ap.add_argument("--edges", type=float, default=0.2, help="weight of the differences between neighbours")
     ap.add_argument("--dropout", type=float, default=0.03, help="in place of the official 0.1: nothing is learned by heart at this size")
@@ -147,12 +147,8 @@ def main():
     with torch.no_grad():
         est.final_proj.parametrizations.bias.original.copy_(torch.cat([u["mel"].float() for u in train[:200]], 1).mean(1))
     if old is None and a.init:
-        base = torch.load(a.init, map_location="cpu", weights_only=True)
-        codes.load_plain(net, {k: v for k, v in base.items() if not k.startswith("decoder.")})
-        with torch.no_grad():       # the encoder's mel, in the size of ordinary activations
-            net.encoder_proj.bias.add_(field.REST)
-            for p in (*net.encoder_proj.parameters(), *net.spk_embed_affine_layer.parameters()):
-                p.mul_(0.4)
+        codes.load_plain(net, torch.load(a.init, map_location="cpu", weights_only=True))
+        field.loaded(est)
     after = field.grids(net, a)
     if old is not None:
         net.load_state_dict(old["net"])
