@@ -82,7 +82,7 @@ flow: !new:cosyvoice.flow.flow.CausalMaskedDiffWithXvec
                 training_cfg_rate: {f[cfg_train]}
                 inference_cfg_rate: {f[cfg]}
                 reg_loss_type: 'l1'
-                pull: {field.PULL}
+                pull: {pull}
         estimator: !new:cosyvoice.flow.decoder.CausalConditionalDecoder
             in_channels: 320
             out_channels: 80
@@ -301,7 +301,7 @@ def main():
         speaker(a)
     cfg = nano.CFG
     with open(os.path.join(a.out, "cosyvoice2.yaml"), "w") as f:
-        f.write(YAML.format(h=cfg["lm"]["hidden_size"], chunk=cfg["chunk"], mix=cfg["mix_ratio"], f=cfg["flow"], v=cfg["hift"], top_p=a.top_p, tau_r=a.tau_r))
+        f.write(YAML.format(h=cfg["lm"]["hidden_size"], chunk=cfg["chunk"], mix=cfg["mix_ratio"], f=cfg["flow"], pull=field.PULL, v=cfg["hift"], top_p=a.top_p, tau_r=a.tau_r))
     total = sum(os.path.getsize(os.path.join(d, n)) for d, _, names in os.walk(a.out) for n in names)
     print(f"folder {total / 1e6:.1f} MB")
 
