@@ -10,7 +10,6 @@ import type { Job, JobVoice, Mode } from '../shared/contract/job.ts';
 import { openCheckpoint } from './checkpoint/index.ts';
 import type { Checkpoint } from './checkpoint/types.ts';
 import { chosenPrecisions, convertCheckpoint } from './graphs/convert.ts';
-import { isSmallModel } from './graphs/language-model.ts';
 import type { Precision, Stage } from './graphs/network.ts';
 import type { Device } from './runtime/session.ts';
 import { startThread } from './runtime/thread.ts';
@@ -25,7 +24,7 @@ import type { MadeVoice, Recording } from './schedule/enrolment.ts';
 import type { PreparedVoice } from './schedule/voice-shelf.ts';
 import { Seeds } from './schedule/reading.ts';
 import type { SourceLimits, TextPiece } from './schedule/source.ts';
-import type { TokenMethods, TokenStats, TokenThreadOptions } from './schedule/tokens-thread.ts';
+import type { TokenMethods, TokenStats } from './schedule/tokens-thread.ts';
 import type { ResumePoint } from '../shared/contract/tokens.ts';
 import { Trace } from './metrics/trace.ts';
 import { synthesize } from './synthesize.ts';
@@ -100,7 +99,7 @@ export interface Engine {
   /** What is held right now: rows, streams, bytes. */
   stats(): Promise<EngineStats>;
   /** Ends a thread that hangs; its requests fail with a retryable error and the next one starts a fresh thread. */
-  restart(thread: 'tokens' | 'acoustic' | 'wave'): Promise<void>;
+  restart(thread: keyof EngineStats): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -112,11 +111,7 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
     const directories = await convertCheckpoint({ checkpoint, cacheDirectory, precisions, onProgress: (stage) => onProgress?.(`converting ${stage}`) });
     const shared = { config: checkpoint.config, directories, precisions: chosenPrecisions(checkpoint.config, precisions), device: settings.device, threads: settings.threads };
     const engine = new ThreadedEngine(checkpoint, {
-      tokens: startThread<TokenMethods>({
-        module: new URL('./schedule/tokens-thread.ts', import.meta.url),
-        options: { ...shared, threads: settings.device === 'cpu' && isSmallModel(checkpoint.config.llm) ? 1 : settings.threads, stepsPerRun: settings.stepsPerRun } satisfies TokenThreadOptions,
-        name: 'tokens',
-      }),
+      tokens: startThread<TokenMethods>({ module: new URL('./schedule/tokens-thread.ts', import.meta.url), options: { ...shared, stepsPerRun: settings.stepsPerRun }, name: 'tokens' }),
       acoustic: startThread<AcousticMethods>({
         module: new URL('./schedule/acoustic-thread.ts', import.meta.url),
         options: { ...shared, source: { campplusPath: checkpoint.campplusPath, speechTokenizerPath: checkpoint.speechTokenizerPath, hash: checkpoint.hash } },
@@ -229,7 +224,7 @@ class ThreadedEngine implements Engine {
     return { tokens: stats[0], acoustic: stats[1], wave: stats[2] };
   }
 
-  async restart(thread: 'tokens' | 'acoustic' | 'wave'): Promise<void> {
+  async restart(thread: keyof EngineStats): Promise<void> {
     await this.#threads[thread].restart();
   }
 

@@ -14,7 +14,7 @@ import type { Stage } from '../graphs/network.ts';
 import { openFlow } from '../mel/index.ts';
 import { graphOpener } from '../runtime/session.ts';
 import type { OpenGraph } from '../runtime/session.ts';
-import { LanguageModel, STEPS_PER_RUN } from '../tokens/index.ts';
+import { LanguageModel, STEPS_PER_RUN, operatorThreads } from '../tokens/index.ts';
 import { openVocoder } from '../wave/index.ts';
 import { streamed } from './stream.ts';
 import { timeEach } from './measure.ts';
@@ -34,8 +34,9 @@ const SENTENCE = 'The morning train was late again, so we walked along the river
 
 /** Milliseconds per decode step, with sampling, behind a prompt of 100 positions. */
 async function llm({ settings, samples }: TaskInput): Promise<Measurement[]> {
-  const { checkpoint, directory, open } = await stage(settings, 'llm');
+  const { checkpoint, directory } = await stage(settings, 'llm');
   const { config } = checkpoint;
+  const open = graphOpener({ ...settings, threads: operatorThreads(config.llm, settings) });
   const precision = chosenPrecisions(config, settings.precisions).llm;
   const startMs = performance.now();
   const stepsPerRun = settings.stepsPerRun ?? STEPS_PER_RUN[settings.device];

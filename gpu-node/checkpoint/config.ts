@@ -81,6 +81,8 @@ function readFlow(flow: Section, store: TensorStore): FlowConfig {
   const decoder = flow.section('decoder');
   const estimator = decoder.section('estimator');
   const cfm = decoder.section('cfm_params').section('content');
+  // our key, which the official code does not read
+  const pull = cfm.optional('pull') === undefined ? undefined : cfm.positive('pull');
   const channels = estimator.numbers('channels');
   if (channels.length !== 1) throw new CosyError('checkpoint_invalid', 'cosyvoice2.yaml: flow.decoder.estimator.channels must have one entry; estimators of several resolutions are not supported.');
   return {
@@ -110,8 +112,8 @@ function readFlow(flow: Section, store: TensorStore): FlowConfig {
     },
     inferenceCfgRate: cfm.number('inference_cfg_rate'),
     sigmaMin: cfm.number('sigma_min'),
-    // our key, which the official code does not read
-    ...(cfm.optional('pull') === undefined ? { steps: FLOW_STEPS, pull: undefined } : { steps: 1, pull: cfm.rate('pull') }),
+    steps: pull === undefined ? FLOW_STEPS : 1,
+    pull,
   };
 }
 
@@ -181,15 +183,15 @@ class Section {
     return value;
   }
 
-  /** A positive whole number. `absent` as in `number`. */
-  count(key: string, absent?: number): number {
-    const value = this.number(key, absent);
+  /** A positive whole number. */
+  count(key: string): number {
+    const value = this.number(key);
     if (!Number.isSafeInteger(value) || value <= 0) throw this.#wrong(key, 'a positive whole number');
     return value;
   }
 
   /** A positive number. */
-  rate(key: string): number {
+  positive(key: string): number {
     const value = this.number(key);
     if (value <= 0) throw this.#wrong(key, 'a positive number');
     return value;

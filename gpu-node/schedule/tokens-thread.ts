@@ -7,7 +7,7 @@ import type { Precision, Stage } from '../graphs/network.ts';
 import { graphOpener } from '../runtime/session.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import { serveThread } from '../runtime/thread.ts';
-import { LanguageModel, STEPS_PER_RUN } from '../tokens/index.ts';
+import { LanguageModel, STEPS_PER_RUN, operatorThreads } from '../tokens/index.ts';
 import type { Alignment, EndReason, TokenEvent, TokenRequest } from '../tokens/index.ts';
 
 export type TokenThreadOptions = SessionOptions & {
@@ -51,7 +51,7 @@ export type TokenMethods = {
 const MAX_WAITING_IDS = 40;
 
 serveThread<TokenThreadOptions, TokenMethods>(async ({ config, directories, precisions, device, threads, stepsPerRun = STEPS_PER_RUN[device] }) => {
-  const model = await LanguageModel.open({ open: graphOpener({ device, threads }), directory: directories.llm, config: config.llm, precision: precisions.llm, limits: { stepsPerRun } });
+  const model = await LanguageModel.open({ open: graphOpener({ device, threads: operatorThreads(config.llm, { device, threads }) }), directory: directories.llm, config: config.llm, precision: precisions.llm, limits: { stepsPerRun } });
   await warmUp(model, config.llm);
   const rows = new Rows(model);
   return {

@@ -37,6 +37,11 @@ export class KeyValueCache {
     this.#positionStep = positionStep;
   }
 
+  /** Arrays by name: `L.key`, `L.value`. */
+  get parts(): readonly string[] {
+    return Array.from({ length: this.#shape.layers * 2 }, (_, index) => partName(index));
+  }
+
   /** Bytes reserved; physical memory is less where positions were never written. */
   get bytes(): number {
     return this.#arrays.reduce((sum, array) => sum + array.byteLength, 0);

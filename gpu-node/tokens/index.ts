@@ -4,7 +4,7 @@
  */
 export { MIN_FOCUS, align } from './alignment.ts';
 export type { Alignment } from './alignment.ts';
-export { LanguageModel, LANGUAGE_MODEL_LIMITS } from './language-model.ts';
+export { LanguageModel, LANGUAGE_MODEL_LIMITS, operatorThreads } from './language-model.ts';
 export type { LanguageModelLimits, TokenEvent, TokenRequest } from './language-model.ts';
 export { generate } from './generate.ts';
 export type { TextPieces } from './generate.ts';

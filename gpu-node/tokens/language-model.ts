@@ -13,9 +13,9 @@ import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { CosyError, isCosyError } from '../../shared/errors/index.ts';
 import type { LanguageModelConfig } from '../checkpoint/types.ts';
-import { LANGUAGE_MODEL_FILE, MAX_POSITIONS } from '../graphs/language-model.ts';
+import { LANGUAGE_MODEL_FILE, MAX_POSITIONS, isSmallModel } from '../graphs/language-model.ts';
 import type { Precision } from '../graphs/network.ts';
-import type { GraphSession, OpenGraph, Tensor } from '../runtime/session.ts';
+import type { GraphSession, OpenGraph, SessionOptions, Tensor } from '../runtime/session.ts';
 import { HeadChoice } from './alignment.ts';
 import type { Alignment } from './alignment.ts';
 import { AttentionRecord } from './attention.ts';
@@ -84,6 +84,11 @@ const KEPT_BYTES = 128 << 20;
 const POSITION_STEP = 64;
 const LOOP_POSITION_STEP = 256;
 
+/** Threads for one operator: a step of a small model takes as long with one as with two (graphs/language-model.ts). */
+export function operatorThreads(config: LanguageModelConfig, { device, threads }: SessionOptions): number {
+  return device === 'cpu' && isSmallModel(config) ? 1 : threads;
+}
+
 export type RowOptions = {
   readonly guard?: TokenGuard | undefined;
   /** Called with each event of the row, in order, while `step` runs. */
@@ -115,6 +120,8 @@ export class LanguageModel {
   readonly #config: LanguageModelConfig;
   readonly #limits: LanguageModelLimits;
   readonly #cache: KeyValueCache;
+  /** Fetched on a processor in place of the whole cache: what a run adds to it (cache.ts). */
+  readonly #added: Readonly<Record<string, null>>;
   readonly #heads: HeadChoice;
   readonly #loop: DecodingLoop | undefined;
   /** Index = slot of the cache. */
@@ -138,6 +145,7 @@ export class LanguageModel {
     this.#heads = new HeadChoice(config);
     this.#loop = loop;
     this.#cache = new KeyValueCache({ layers: config.layers, kvHeads: config.kvHeads, headDim: config.headDim, type: precision === 'fp16' ? 'float16' : 'float32' }, limits.maxPositions, loop ? LOOP_POSITION_STEP : POSITION_STEP);
+    this.#added = Object.fromEntries(this.#cache.parts.map((part) => [`new.${part}`, null]));
   }
 
   /** Rows that are active, waiting for text included. */
@@ -328,7 +336,6 @@ export class LanguageModel {
 
   async #run({ ids, width, lengths, start, layers }: RunOptions): Promise<RunResult> {
     const { feeds, fetches } = this.#cache.bind(start, lengths.length);
-    const cached = this.#loop ? fetches : newParts(fetches);
     const first = (row: number): number => lengths[row]! - width;
     const { logits, ...rest } = await this.#session.run(
       {
@@ -338,7 +345,7 @@ export class LanguageModel {
         seqlens_k: { type: 'int32', dims: [lengths.length], data: Int32Array.from(lengths, (length) => length - 1) },
         total_length: { type: 'int32', dims: [], data: Int32Array.of(Math.max(...lengths)) },
       },
-      { ...cached, logits: null, ...Object.fromEntries(layers.map((layer) => [`queries.${layer}`, null])) } satisfies Record<string, Tensor | null>,
+      { ...(this.#loop ? fetches : this.#added), logits: null, ...Object.fromEntries(layers.map((layer) => [`queries.${layer}`, null])) } satisfies Record<string, Tensor | null>,
     );
     if (logits?.type !== 'float32') throw new CosyError('internal_error', 'The language model graph has no float32 output called logits: convert the checkpoint again.');
     const values = (name: string): Float32Array | Float16Array => {
@@ -416,14 +423,6 @@ export class LanguageModel {
   #notify(): void {
     for (const resolve of this.#wake.splice(0)) resolve();
   }
-}
-
-/**
- * Instead of the whole cache, what a run adds to it: on a processor it is cheaper to write that here than to get everything back
- * (cache.ts). Bundled voice: a run 1.3 instead of 1.8 ms.
- */
-function newParts(presents: Readonly<Record<string, Tensor>>): Record<string, null> {
-  return Object.fromEntries(Object.keys(presents).map((name) => [name.replace('present.', 'new.'), null]));
 }
 
 /** Whether a step made a speech token, or replayed one. */

@@ -8,15 +8,9 @@
 export function fillNoise(out: Float64Array, seed: number, first: number): void {
   const low = seed >>> 0;
   const high = Math.floor(seed / 2 ** 32) >>> 0;
-  let upper = -1;
-  let stream = 0;
   for (let i = 0; i < out.length; i++) {
     const index = first + i;
-    if (upper !== Math.floor(index / 2 ** 32)) {
-      upper = Math.floor(index / 2 ** 32);
-      stream = mix(low ^ mix(high ^ upper));
-    }
-    const key = mix((index >>> 0) ^ stream);
+    const key = mix((index >>> 0) ^ mix(low ^ mix(high ^ Math.floor(index / 2 ** 32))));
     const u = (key + 1) / 2 ** 32;
     const v = mix(key ^ 0x9e3779b9) / 2 ** 32;
     out[i] = Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * v);

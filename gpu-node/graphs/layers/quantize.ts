@@ -151,7 +151,10 @@ const HALF_PRECISION = 0.125;
 
 function plainScale(block: Float32Array, levels: Int8Array): number {
   const peak = Math.abs(extreme(block));
-  const isExact = (range: number): boolean => block.every((value) => Math.abs((value / peak) * range - Math.round((value / peak) * range)) < HALF_PRECISION);
+  const isExact = (range: number): boolean => block.every((value) => {
+    const level = (value / peak) * range;
+    return Math.abs(level - Math.round(level)) < HALF_PRECISION;
+  });
   const scale = Math.fround(peak / (EIGHT_BIT_RANGES.find(isExact) ?? EIGHT_BIT_RANGES[0]));
   if (scale > 0) for (let i = 0; i < block.length; i += 1) levels[i] = ((block[i]! / scale + 128.5) | 0) - 128;
   return scale;

@@ -46,8 +46,8 @@ export type CachePorts = {
   readonly present: (layer: number, part: CachePart, value: Value) => void;
 };
 
-export const PARTS = ['key', 'value'] as const;
-export type CachePart = (typeof PARTS)[number];
+const PARTS = ['key', 'value'] as const;
+type CachePart = (typeof PARTS)[number];
 
 export type Qwen2Outputs = {
   /** (B, T, hidden) after the final norm: `hidden_states[-1]` of transformers. */
